@@ -1,0 +1,188 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { DsrlError, type TorchAttempt, UsageError } from '../errors.js';
+import { type Core, findCores } from '../torch/cores.js';
+import { formatCudaVersion, whyNoCuda } from '../torch/device.js';
+import { findTorchWithCore, loadNative, noCoreFor } from '../torch/load.js';
+import { type CudaDriver, openLoader } from '../torch/loader.js';
+import { isCheckout } from '../torch/not-found.js';
+import { describePlatform, packageVersion } from '../torch/platform.js';
+import { type FoundTorch, surveyTorch, type TorchInfo } from '../torch/resolve.js';
+import { currentSurroundings, type Surroundings } from '../torch/surroundings.js';
+
+const HELP = `Usage: dsrl-native doctor [--json]
+
+Shows what training needs and what this machine has: torch and where it was looked for, the cores of
+this package, CUDA, Python, ffmpeg. Nothing is changed.
+
+  --json   the same as one JSON object, to paste into an issue
+
+Exit code: 0 when training on the CPU would work, 3 when it would not.
+
+Examples:
+  dsrl-native doctor
+  dsrl-native doctor --json | jq .torch
+`;
+
+/** Something that works, or the words why it does not. */
+interface Check {
+  ok: boolean;
+  detail: string;
+  hint?: string;
+}
+
+interface DoctorReport {
+  /** Training on the CPU would work. */
+  ok: boolean;
+  version: string;
+  checkout: boolean;
+  node: string;
+  napi: string;
+  platform: string;
+  loader: Check;
+  cores: Core[];
+  torch: { chosen: FoundTorch | null; attempts: TorchAttempt[] };
+  /** The core was opened on that torch, whose own version number fits. */
+  core: Check;
+  cuda: { build: string | null; driver: CudaDriver | null; usable: Check };
+  threads: { available: number; OMP_NUM_THREADS: string | null; MKL_NUM_THREADS: string | null };
+  python: Check;
+  ffmpeg: Check;
+}
+
+/** `dsrl-native doctor`: exit code 0 when training on the CPU would work, 3 when it would not. */
+export async function runDoctor(argv: string[]): Promise<number> {
+  const { json, help } = parseFlags(argv);
+  if (help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const report = examine(currentSurroundings());
+  process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report));
+  return report.ok ? 0 : 3;
+}
+
+function parseFlags(argv: string[]): { json: boolean; help: boolean } {
+  try {
+    const { values } = parseArgs({
+      args: argv,
+      options: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+    });
+    return { json: values.json ?? false, help: values.help ?? false };
+  } catch (cause) {
+    throw new UsageError('ERR_DSRL_USAGE', (cause as Error).message, {
+      hint: 'dsrl-native doctor --help shows what it takes',
+      cause,
+    });
+  }
+}
+
+function examine(around: Surroundings): DoctorReport {
+  const cores = findCores(around.packageRoot);
+  const minors = cores.map(({ minor }) => minor);
+  const refuse = (torch: TorchInfo) => (minors.includes(torch.minor) ? null : noCoreFor(torch));
+  const attempts = surveyTorch({ refuse }, around);
+  const chosen = attempt(() => findTorchWithCore(undefined, around).torch);
+  const driver = attempt(() => openLoader(around.packageRoot).cudaDriver());
+  const loader = check(() => `glibc ${openLoader(around.packageRoot).glibcVersion()}`);
+  const core = check(() => {
+    const native = loadNative({ device: 'cpu' }, around);
+    return `built for torch ${native.core.torchVersion}, opened on ${native.torch.version}`;
+  });
+  const { OMP_NUM_THREADS = null, MKL_NUM_THREADS = null } = around.env;
+  return {
+    ok: core.ok,
+    version: packageVersion(around.packageRoot),
+    checkout: isCheckout(around.packageRoot),
+    node: process.versions.node,
+    napi: process.versions.napi ?? 'unknown',
+    platform: describePlatform(),
+    loader,
+    cores,
+    torch: { chosen, attempts },
+    core,
+    cuda: { build: chosen?.cuda ?? null, driver, usable: cudaCheck(chosen, driver) },
+    threads: { available: availableParallelism(), OMP_NUM_THREADS, MKL_NUM_THREADS },
+    python: pythonCheck(around),
+    ffmpeg: programCheck('ffmpeg', ['-version'], 'not found: videos need it'),
+  };
+}
+
+function attempt<Result>(body: () => Result): Result | null {
+  try {
+    return body();
+  } catch (error) {
+    if (error instanceof DsrlError) return null;
+    throw error;
+  }
+}
+
+function check(body: () => string): Check {
+  try {
+    return { ok: true, detail: body() };
+  } catch (error) {
+    if (error instanceof DsrlError) return { ok: false, detail: error.message, hint: error.hint };
+    throw error;
+  }
+}
+
+function cudaCheck(torch: FoundTorch | null, driver: CudaDriver | null): Check {
+  if (torch === null || driver === null) return { ok: false, detail: 'no torch to use it' };
+  const reason = whyNoCuda(torch, driver);
+  if (reason !== null) return { ok: false, detail: reason };
+  const served = formatCudaVersion(driver.version);
+  return { ok: true, detail: `${driver.devices} GPU(s), the driver serves CUDA ${served}` };
+}
+
+/** The Python of the tools in python/: the checkout's own, else the first on the PATH. */
+function pythonCheck({ packageRoot }: Surroundings): Check {
+  const own = join(packageRoot, '.venv', 'bin', 'python');
+  const program = existsSync(own) ? own : 'python3';
+  return programCheck(program, ['--version'], 'not found: only the tools in python/ need it');
+}
+
+function programCheck(program: string, args: string[], absent: string): Check {
+  const { status, stdout } = spawnSync(program, args, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+    timeout: 20_000,
+  });
+  if (status !== 0) return { ok: false, detail: absent };
+  return { ok: true, detail: `${stdout.split('\n')[0]?.split(' Copyright')[0]} (${program})` };
+}
+
+function formatReport(report: DoctorReport): string {
+  const { chosen, attempts } = report.torch;
+  const { available, OMP_NUM_THREADS, MKL_NUM_THREADS } = report.threads;
+  const limits = [
+    OMP_NUM_THREADS === null ? '' : `, OMP_NUM_THREADS=${OMP_NUM_THREADS}`,
+    MKL_NUM_THREADS === null ? '' : `, MKL_NUM_THREADS=${MKL_NUM_THREADS}`,
+  ].join('');
+  const place = report.checkout ? ' (a checkout)' : '';
+  const cores = report.cores.map(({ minor, file }) => `torch ${minor}  ${file}`);
+  const sources = Math.max(...attempts.map(({ source }) => source.length));
+  const rows: [label: string, ok: boolean, lines: string[]][] = [
+    ['package', true, [`dsrl-native ${report.version}${place}`]],
+    ['node', true, [`${report.node}, Node-API ${report.napi}`]],
+    ['platform', true, [report.platform]],
+    ['loader', report.loader.ok, [report.loader.detail]],
+    ['cores', cores.length > 0, cores.length > 0 ? cores : ['none']],
+    ['torch', chosen !== null, [chosen ? `${chosen.version}  ${chosen.root}` : 'none']],
+    ['looked at', true, attempts.map((it) => `${it.source.padEnd(sources)}  ${it.verdict}`)],
+    ['core', report.core.ok, [report.core.detail]],
+    ['cuda', report.cuda.usable.ok, [report.cuda.usable.detail]],
+    ['threads', true, [`${available}${limits}`]],
+    ['python', report.python.ok, [report.python.detail]],
+    ['ffmpeg', report.ffmpeg.ok, [report.ffmpeg.detail]],
+  ];
+  const table = rows.flatMap(([label, ok, lines]) =>
+    lines.map((line, i) => `${i === 0 ? `${ok ? '+' : '-'} ${label}` : ''}`.padEnd(13) + line),
+  );
+  const verdict = report.ok
+    ? 'training on the CPU works here'
+    : `training does not work here: ${report.core.detail}\n${report.core.hint}`;
+  return `${[...table, verdict].join('\n')}\n`;
+}

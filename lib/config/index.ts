@@ -1,0 +1,16 @@
+export { type Composed, type ComposeRequest, composeConfig } from './compose.js';
+export {
+  chunksPerRollout,
+  replayBytes,
+  replayCapacity,
+  resetCount,
+  sampleWindow,
+  totalSteps,
+  transitionsPerRollout,
+} from './derived.js';
+export { resolveModelPath } from './model-path.js';
+export { type EnvironmentType, TASKS, TRIALS_PER_TASK } from './schema/environment.js';
+export type { Config, EnvironmentConfig } from './schema/root.js';
+export { listRecipes, recipeText } from './sources.js';
+export { configToYaml } from './to-yaml.js';
+export { refuseUntrainable } from './untrainable.js';

@@ -1,0 +1,200 @@
+/**
+ * The core addon as it is: what native/addon exports, before the typed handles of this folder.
+ * Nothing outside lib/native imports it.
+ */
+
+export type DType = 'float32' | 'float64' | 'int64' | 'int32' | 'uint8' | 'bool';
+
+export interface RawTensor {
+  readonly dtype: DType;
+  readonly shape: number[];
+  readonly device: string;
+  readonly byteLength: number;
+  readonly disposed: boolean;
+  view(): ArrayBufferView;
+  read(): ArrayBufferView;
+  to(device: string): RawTensor;
+  narrow(start: number, length: number): RawTensor;
+  isFinite(): boolean;
+  dispose(): void;
+}
+
+/** Sizes of the networks, under the names of `debug replay-updates` (reference: replay_updates.md). */
+export interface NetworkSizes {
+  image_size: number;
+  image_channels: number[];
+  image_kernels: number[];
+  image_strides: number[];
+  image_latent_dim: number;
+  state_dim: number;
+  state_latent_dim: number;
+  noise_dim: number;
+  hidden_dims: number[];
+  num_q_heads: number;
+  noise_magnitude: number;
+}
+
+/** The learner's hyperparameters; `critic_subsample_size` and later are ours beside that list. */
+export interface LearnerSettings extends NetworkSizes {
+  gamma: number;
+  tau: number;
+  agg_q: 'mean' | 'min';
+  actor_agg_q: 'mean' | 'min';
+  backup_entropy: boolean;
+  bootstrap_type: 'standard' | 'always';
+  train_actor_steps: number;
+  target_update_freq: number;
+  alpha_type: 'softplus' | 'exp' | 'fixed_alpha';
+  initial_alpha: number;
+  target_entropy: number;
+  actor_lr: number;
+  actor_betas: [number, number];
+  actor_clip: number;
+  critic_lr: number;
+  critic_betas: [number, number];
+  critic_clip: number;
+  alpha_lr: number;
+  alpha_betas: [number, number];
+  alpha_clip: number;
+  adam_eps: number;
+  micro_batch_size: number;
+  critic_subsample_size: number;
+  critic_actor_ratio: number;
+  batch_size: number;
+}
+
+/** One update's metrics by the names of replay_updates.md, and its index. */
+export type UpdateRow = { update: number } & Record<string, number>;
+
+export interface RawAgent {
+  act(frames: RawTensor | null, states: RawTensor, step: number, deterministic: boolean): Promise<RawTensor>;
+  load(file: string, version: number): void;
+  version(): number;
+}
+
+export interface RawReplay {
+  append(rows: {
+    images: RawTensor | null;
+    states: RawTensor;
+    nextImages: RawTensor | null;
+    nextStates: RawTensor;
+    noise: RawTensor;
+    rewards: Float32Array;
+    steps: Int32Array;
+    terminated: Uint8Array;
+    active: Uint8Array;
+    version: number;
+  }): void;
+  size(): number;
+  total(): number;
+  capacity(): number;
+  save(folder: string, previous: string): Promise<void>;
+  load(folder: string): Promise<void>;
+}
+
+export interface RawLearner {
+  update(count: number, replay: RawReplay): Promise<UpdateRow[]>;
+  /** Asks a running update(n) to stop between two updates. */
+  cancel(): void;
+  /** One update on the tensors of a batch file, synchronously (debug replay-updates). */
+  updateFromFile(file: string): UpdateRow;
+  publish(agent: RawAgent): void;
+  finite(): boolean;
+  updates(): number;
+  setUpdates(updates: number): void;
+  parameterCounts(): { actor: number; critic: number };
+  saveAgent(file: string): void;
+  loadAgent(file: string): void;
+  saveTarget(file: string): void;
+  loadTarget(file: string): void;
+  resetTarget(): void;
+  saveOptimizer(file: string): void;
+  loadOptimizer(file: string): void;
+}
+
+export interface RawPolicySpec {
+  horizon: number;
+  noise_dim: number;
+  state_dim: number;
+  action_dim: number;
+  num_steps: number;
+  num_cameras: number;
+  image_size: number;
+  prompt_length: number;
+  normalization_eps: number;
+  state_mean: number[];
+  state_std: number[];
+  action_mean: number[];
+  action_std: number[];
+  delta_action_mask: number[];
+}
+
+export interface RawFrozenPolicy {
+  /** tokens: int64 [B, L]; tokenMask: bool [B, L]; noise [B, noise_dim] or [B, H, noise_dim]. */
+  sample(
+    images: RawTensor[],
+    states: RawTensor,
+    tokens: RawTensor,
+    tokenMask: RawTensor,
+    noise: RawTensor,
+    numSteps: number,
+  ): Promise<RawTensor>;
+  parameterCount(): number;
+}
+
+export interface RawObservation {
+  images: Record<string, RawTensor>;
+  states: RawTensor;
+}
+
+export interface RawChunkResult {
+  observation: RawObservation;
+  success: Uint8Array;
+  executed: Int32Array;
+  failure: Int32Array;
+}
+
+export interface RawVecEnv {
+  numEnvs(): number;
+  numTasks(): number;
+  numTrials(): number;
+  actionDim(): number;
+  restore(env: number, task: number, trial: number): void;
+  observe(): RawObservation;
+  /** actions: float32 [B, C, action_dim]; limit: steps an environment may execute, [B]. */
+  stepChunk(actions: RawTensor, limit: Int32Array): Promise<RawChunkResult>;
+  saveState(): Float64Array;
+  loadState(state: Float64Array): void;
+}
+
+export interface Binding {
+  readonly torchVersion: string;
+  /** Threads of libtorch's operations, for the calling process. */
+  setThreads(count: number): void;
+  getThreads(): number;
+  Tensor: {
+    from(data: ArrayBufferView, shape: number[], dtype: DType): RawTensor;
+  };
+  Agent: new (sizes: NetworkSizes, seed: bigint, device: string) => RawAgent;
+  Learner: new (settings: LearnerSettings, seed: bigint, device: string) => RawLearner;
+  Replay: new (
+    sizes: NetworkSizes,
+    capacity: number,
+    numEnvs: number,
+    device: string,
+  ) => RawReplay;
+  FrozenPolicy: new (file: string, spec: RawPolicySpec, device: string) => RawFrozenPolicy;
+  Tabletop: new (numEnvs: number, seed: bigint, imageSize: number) => RawVecEnv;
+  resizeFrames(pictures: RawTensor, size: number): RawTensor;
+  /** Standard normals of a stream: rows are envs 0.., for the iid and tiled baselines. */
+  randomNormal(seed: bigint, stream: string, step: number, rows: number, columns: number): RawTensor;
+  randomStream(
+    seed: bigint,
+    stream: string,
+    step: number,
+    env: number,
+    count: number,
+  ): { u32: number[]; uniform: number[]; normal: number[] };
+  /** Joins every native thread; later calls reject. Called by the exit listener. */
+  shutdown(): void;
+}

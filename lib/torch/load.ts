@@ -1,0 +1,191 @@
+import { createRequire } from 'node:module';
+import { resolve } from 'node:path';
+import { EnvironmentSetupError, RuntimeFailure, UsageError } from '../errors.js';
+import { findCores } from './cores.js';
+import {
+  chooseDevice,
+  cudaUnavailable,
+  type Device,
+  type DeviceRequest,
+  parseDevice,
+} from './device.js';
+import { checkPlatform, firstLine, type Loader, openLoader } from './loader.js';
+import { isCheckout, torchNotFound } from './not-found.js';
+import { describePlatform, packageVersion } from './platform.js';
+import { CPU_LIBRARIES, CUDA_LIBRARIES, preloadTorch } from './preload.js';
+import { type FoundTorch, resolveTorch, type TorchInfo } from './resolve.js';
+import { currentSurroundings, type Surroundings } from './surroundings.js';
+
+export interface LoadRequest {
+  /** `auto` (the default) takes the first GPU where torch and the machine have one. */
+  device?: DeviceRequest;
+  /** The folder of the torch to use, and no other; as DSRL_TORCH_HOME does from outside. */
+  torchHome?: string;
+}
+
+/** The core addon says which torch it was compiled against; the rest is the layer above's. */
+export interface CoreModule {
+  readonly torchVersion: string;
+}
+
+export interface NativeRuntime<Core extends CoreModule> {
+  core: Core;
+  device: Device;
+  torch: FoundTorch;
+}
+
+/**
+ * The runtime of this process. It is no setting: a libtorch cannot be unloaded, nor can CUDA be
+ * added once torch has been called without it, so the first call decides and later ones must agree.
+ */
+let loaded: NativeRuntime<CoreModule> | null = null;
+
+/**
+ * Finds torch, opens it, checks that it is the one the core was built for, and opens the core.
+ * In this order, since a core on another torch calls the wrong virtual functions without a word.
+ *
+ * @throws TorchNotFoundError no torch, or none with a core; EnvironmentSetupError it cannot be
+ *   opened, or `device` is a GPU that cannot be used; UsageError a second call that disagrees.
+ */
+export function loadNative<Core extends CoreModule>(
+  request: LoadRequest = {},
+  around: Surroundings = currentSurroundings(),
+): NativeRuntime<Core> {
+  const device = parseDevice(request.device ?? 'auto');
+  if (loaded !== null) {
+    return agree(loaded, device, request.torchHome, around) as NativeRuntime<Core>;
+  }
+  loaded = load(device, request.torchHome, around);
+  return loaded as NativeRuntime<Core>;
+}
+
+function load(
+  request: DeviceRequest,
+  torchHome: string | undefined,
+  around: Surroundings,
+): NativeRuntime<CoreModule> {
+  checkPlatform();
+  const { torch, coreFile } = findTorchWithCore(torchHome, around);
+  const loader = openLoader(around.packageRoot);
+  const choice = chooseDevice(request, torch, () => loader.cudaDriver());
+  openTorch(loader, torch);
+  const device = choice.device === 'cpu' ? 'cpu' : openCuda(loader, torch, choice.device, request);
+  if (choice.warning !== undefined) warnOfFallback(choice.warning);
+  checkAbi(loader, torch);
+  return { core: openCore(coreFile, torch), device, torch };
+}
+
+function warnOfFallback(reason: string): void {
+  process.emitWarning(`computing on the CPU: ${reason}`, { code: 'DSRL_CPU_FALLBACK' });
+}
+
+/** The first torch that there is a core for, and that core. */
+export function findTorchWithCore(
+  torchHome: string | undefined,
+  around: Surroundings,
+): { torch: FoundTorch; coreFile: string } {
+  const cores = findCores(around.packageRoot);
+  const coreFor = (torch: TorchInfo) => cores.find(({ minor }) => minor === torch.minor);
+  const refuse = (torch: TorchInfo) => (coreFor(torch) ? null : noCoreFor(torch));
+  const { torch, attempts } = resolveTorch({ torchHome, refuse }, around);
+  const core = torch && coreFor(torch);
+  if (torch && core) return { torch, coreFile: core.file };
+  throw torchNotFound({
+    attempts,
+    minors: cores.map(({ minor }) => minor),
+    packageVersion: packageVersion(around.packageRoot),
+    platform: describePlatform(),
+    nodeVersion: process.versions.node,
+    isCheckout: isCheckout(around.packageRoot),
+  });
+}
+
+export function noCoreFor(torch: TorchInfo): string {
+  return `no core for ${torch.minor}`;
+}
+
+function openTorch(loader: Loader, torch: FoundTorch): void {
+  try {
+    preloadTorch(loader, torch, CPU_LIBRARIES);
+  } catch (cause) {
+    throw new EnvironmentSetupError(
+      'ERR_DSRL_TORCH_LOAD',
+      `torch ${torch.version} at ${torch.root} cannot be opened: ${firstLine(cause)}`,
+      { hint: 'reinstall that torch, or name another with DSRL_TORCH_HOME', cause },
+    );
+  }
+}
+
+/** Opens the CUDA part of torch; where that fails only `auto` goes on, on the CPU. */
+function openCuda(
+  loader: Loader,
+  torch: FoundTorch,
+  device: Device,
+  request: DeviceRequest,
+): Device {
+  try {
+    preloadTorch(loader, torch, CUDA_LIBRARIES);
+    return device;
+  } catch (cause) {
+    const reason = `the CUDA part of torch ${torch.version} cannot be opened: ${firstLine(cause)}`;
+    if (request !== 'auto') throw cudaUnavailable(reason, torch, cause);
+    warnOfFallback(reason);
+    return 'cpu';
+  }
+}
+
+/** What the library itself says counts, not what the text beside it says. */
+export function checkAbi(loader: Pick<Loader, 'torchAbiVersion'>, torch: FoundTorch): void {
+  const version = loader.torchAbiVersion();
+  const minor = version === null ? 'unknown' : `${version >> 56n}.${(version >> 48n) & 0xffn}`;
+  if (minor === torch.minor) return;
+  throw new EnvironmentSetupError(
+    'ERR_DSRL_TORCH_ABI',
+    `the libtorch at ${torch.root} is version ${minor}, although it calls itself ${torch.version}`,
+    { hint: 'reinstall that torch, or name another with DSRL_TORCH_HOME' },
+  );
+}
+
+function openCore(file: string, torch: FoundTorch): CoreModule {
+  let core: CoreModule;
+  try {
+    core = createRequire(import.meta.url)(file) as CoreModule;
+  } catch (cause) {
+    throw new RuntimeFailure('ERR_DSRL_CORE', `${file} cannot be opened: ${firstLine(cause)}`, {
+      hint: 'in a checkout run: npm run setup; an installed package: reinstall it',
+      cause,
+    });
+  }
+  if (core.torchVersion.startsWith(`${torch.minor}.`)) return core;
+  throw new EnvironmentSetupError(
+    'ERR_DSRL_TORCH_ABI',
+    `${file} was built for torch ${core.torchVersion}, and torch ${torch.version} is loaded`,
+    { hint: 'in a checkout run: npm run build:native; an installed package: reinstall it' },
+  );
+}
+
+/** A later call: the same torch, and a device that the first call has made possible. */
+function agree(
+  first: NativeRuntime<CoreModule>,
+  request: DeviceRequest,
+  torchHome: string | undefined,
+  around: Surroundings,
+): NativeRuntime<CoreModule> {
+  if (torchHome !== undefined && resolve(torchHome) !== first.torch.root) {
+    throw new UsageError(
+      'ERR_DSRL_TORCH_LOADED',
+      `this process has loaded the torch at ${first.torch.root} and can load no other`,
+      { hint: `start another process for ${torchHome}` },
+    );
+  }
+  if (request === 'auto' || request === first.device) return first;
+  if (request === 'cpu') return { ...first, device: 'cpu' };
+  const loader = openLoader(around.packageRoot);
+  const { device } = chooseDevice(request, first.torch, () => loader.cudaDriver());
+  if (first.device !== 'cpu') return { ...first, device };
+  throw new UsageError(
+    'ERR_DSRL_TORCH_LOADED',
+    'this process has loaded torch for the CPU, and CUDA cannot be added to it',
+    { hint: `ask for ${request} in the first call of the process` },
+  );
+}

@@ -1,0 +1,126 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import type { Surroundings } from './surroundings.js';
+
+/** A place where a torch may lie, or the word why there is none. */
+export type Candidate =
+  | { source: string; root: string; libDir?: string }
+  | { source: string; verdict: string };
+
+/**
+ * Prints where Python would import torch from, without importing it: an import takes seconds and
+ * may start CUDA. The empty entry of sys.path (the working folder) is left out: a folder that
+ * happens to be called torch is no torch.
+ */
+const FIND_SPEC = `
+import json, sys
+sys.path = [folder for folder in sys.path if folder]
+from importlib.util import find_spec
+spec = find_spec("torch")
+places = list(spec.submodule_search_locations or []) if spec else []
+print(json.dumps(places[0] if places else None))`;
+
+const PYTHON_TIMEOUT_MS = 20_000;
+
+/**
+ * Every place, in the order of preference, one at a time: a later one costs nothing until the
+ * earlier ones were refused. A torch that is named (`torchHome`, DSRL_TORCH_HOME) is the only one.
+ */
+export function* candidates(
+  torchHome: string | undefined,
+  around: Surroundings,
+): Generator<Candidate, void> {
+  const { env } = around;
+  if (torchHome !== undefined) {
+    yield { source: `torchHome=${torchHome}`, root: torchHome };
+    return;
+  }
+  if (env.DSRL_TORCH_HOME) {
+    yield { source: `DSRL_TORCH_HOME=${env.DSRL_TORCH_HOME}`, root: env.DSRL_TORCH_HOME };
+    return;
+  }
+  yield { source: 'DSRL_TORCH_HOME', verdict: 'not set' };
+  yield env.LIBTORCH
+    ? { source: `LIBTORCH=${env.LIBTORCH}`, root: env.LIBTORCH }
+    : { source: 'LIBTORCH', verdict: 'not set' };
+  yield* recordedBySetup(around);
+  yield* pythons(around);
+  yield* privateCache(around);
+  yield* systemLibraries(around);
+}
+
+/** A development checkout uses the torch that its core was built against. */
+function* recordedBySetup({ packageRoot }: Surroundings): Generator<Candidate, void> {
+  const file = join(packageRoot, 'build', 'torch.json');
+  if (!existsSync(file)) return;
+  const source = 'npm run setup (build/torch.json)';
+  try {
+    const { root } = JSON.parse(readFileSync(file, 'utf8')) as { root: string };
+    yield { source, root: String(root) };
+  } catch {
+    yield { source, verdict: 'damaged; run npm run setup' };
+  }
+}
+
+function* pythons({ env }: Surroundings): Generator<Candidate, void> {
+  // A folder of programs belongs to one environment: python and python3 in it find the same torch.
+  const asked = new Set<string>();
+  for (const name of ['VIRTUAL_ENV', 'CONDA_PREFIX']) {
+    const prefix = env[name];
+    if (!prefix) {
+      yield { source: name, verdict: 'not set' };
+      continue;
+    }
+    const folder = join(prefix, 'bin');
+    asked.add(folder);
+    yield askPython(`${name}=${prefix}`, join(folder, 'python'), env);
+  }
+  const folders = (env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
+  for (const name of ['python3', 'python']) {
+    const folder = folders.find((place) => existsSync(join(place, name)));
+    if (folder === undefined) {
+      yield { source: `${name} on the PATH`, verdict: 'not found' };
+    } else if (!asked.has(folder)) {
+      asked.add(folder);
+      yield askPython(join(folder, name), join(folder, name), env);
+    }
+  }
+}
+
+function askPython(source: string, python: string, env: Surroundings['env']): Candidate {
+  if (!existsSync(python)) return { source, verdict: `no ${python}` };
+  const { status, stdout, error } = spawnSync(python, ['-c', FIND_SPEC], {
+    encoding: 'utf8',
+    env: { ...env },
+    stdio: ['ignore', 'pipe', 'ignore'],
+    timeout: PYTHON_TIMEOUT_MS,
+  });
+  if (error !== undefined || status !== 0) return { source, verdict: 'this Python does not run' };
+  const root: unknown = JSON.parse(stdout.trim().split('\n').at(-1) ?? 'null');
+  return typeof root === 'string' ? { source, root } : { source, verdict: 'no torch package' };
+}
+
+/** ~/.cache/dsrl-native/torch/<version>/, newest first; the package lies in it or in its torch/. */
+function* privateCache({ env, home }: Surroundings): Generator<Candidate, void> {
+  const cache = join(env.XDG_CACHE_HOME || join(home, '.cache'), 'dsrl-native', 'torch');
+  const byVersion = new Intl.Collator('en', { numeric: true });
+  const versions = existsSync(cache) ? readdirSync(cache).sort(byVersion.compare).reverse() : [];
+  if (versions.length === 0) yield { source: cache, verdict: 'empty' };
+  for (const version of versions) {
+    const folder = join(cache, version);
+    const inner = join(folder, 'torch');
+    yield { source: folder, root: existsSync(inner) ? inner : folder };
+  }
+}
+
+function* systemLibraries({ systemLibraryDirs }: Surroundings): Generator<Candidate, void> {
+  const libDir = systemLibraryDirs.find((folder) => existsSync(join(folder, 'libtorch_cpu.so')));
+  if (libDir === undefined) {
+    yield { source: 'libtorch of the system', verdict: 'not installed' };
+    return;
+  }
+  // /usr/lib/<triplet>: the headers, which hold the version, are in /usr/include.
+  const usr = libDir.endsWith('-linux-gnu') ? dirname(dirname(libDir)) : dirname(libDir);
+  yield { source: libDir, root: usr, libDir };
+}

@@ -1,0 +1,101 @@
+#include "core/env/tabletop.h"
+
+#include <ATen/ATen.h>
+
+#include <string>
+
+#include "core/error.h"
+
+namespace dsrl {
+namespace {
+
+// Numbers a tabletop's saved state: the task, then its qpos.
+constexpr size_t kSaved = 1 + TabletopWorld::kQposDim;
+
+[[noreturn]] void refuse(const std::string& message) { throw Error("ERR_DSRL_ENV_INPUT", message); }
+
+}  // namespace
+
+Tabletop::Tabletop(int64_t num_envs, uint64_t seed, int64_t image_size)
+    : seed_(seed), image_size_(image_size) {
+  if (num_envs < 1 || num_envs > 65536) refuse("tabletop: num_envs must lie in [1, 65536]");
+  if (image_size < 8 || image_size > 1024) refuse("tabletop: image_size must lie in [8, 1024]");
+  worlds_.assign(static_cast<size_t>(num_envs), TabletopWorld::at_start(seed, 0, 0));
+}
+
+void Tabletop::restore(int64_t env, int64_t task, int64_t trial) {
+  if (env < 0 || env >= num_envs()) refuse("tabletop: no environment " + std::to_string(env));
+  if (task < 0 || task >= num_tasks()) {
+    refuse("tabletop: task " + std::to_string(task) + " is outside [0, 4)");
+  }
+  if (trial < 0 || trial > INT32_MAX) refuse("tabletop: trial must not be negative");
+  worlds_[static_cast<size_t>(env)] =
+      TabletopWorld::at_start(seed_, static_cast<int>(task), static_cast<int>(trial));
+}
+
+EnvObservation Tabletop::observe() {
+  const at::Tensor pictures = at::empty({num_envs(), image_size_, image_size_, 3}, at::kByte);
+  const at::Tensor states = at::empty({num_envs(), TabletopWorld::kStateDim}, at::kFloat);
+  const auto picture_bytes = static_cast<size_t>(image_size_ * image_size_ * 3);
+  uint8_t* picture = pictures.mutable_data_ptr<uint8_t>();
+  float* state = states.mutable_data_ptr<float>();
+  for (const TabletopWorld& world : worlds_) {
+    paint_tabletop(world, static_cast<int>(image_size_), {picture, picture_bytes});
+    world.observe(std::span<float, TabletopWorld::kStateDim>(state, TabletopWorld::kStateDim));
+    picture += picture_bytes;
+    state += TabletopWorld::kStateDim;
+  }
+  return {{{"main", pictures}}, states};
+}
+
+ChunkResult Tabletop::step_chunk(const at::Tensor& actions, const std::vector<int32_t>& limit) {
+  constexpr int64_t kAction = TabletopWorld::kActionDim;
+  if (!actions.defined() || actions.dim() != 3 || actions.size(0) != num_envs() ||
+      actions.size(2) != kAction || actions.scalar_type() != at::kFloat || !actions.is_cpu()) {
+    refuse("tabletop: actions must be float32 [" + std::to_string(num_envs()) +
+           ", C, 7] on the host");
+  }
+  if (limit.size() != worlds_.size()) refuse("tabletop: one step limit an environment is needed");
+  const int64_t chunk = actions.size(1);
+  const at::Tensor packed = actions.contiguous();
+  const float* next = packed.const_data_ptr<float>();
+  ChunkResult result;
+  result.success.assign(static_cast<size_t>(num_envs() * chunk), 0);
+  result.executed.assign(worlds_.size(), 0);
+  result.failure.assign(worlds_.size(), 0);
+  for (size_t env = 0; env < worlds_.size(); ++env, next += chunk * kAction) {
+    if (limit[env] < 0 || limit[env] > chunk) refuse("tabletop: a step limit is outside [0, C]");
+    for (int32_t step = 0; step < limit[env]; ++step) {
+      const std::span<const float, kAction> action(next + step * kAction, kAction);
+      const bool success = worlds_[env].step(action);
+      ++result.executed[env];
+      result.success[env * static_cast<size_t>(chunk) + static_cast<size_t>(step)] = success;
+      if (success) break;
+    }
+  }
+  result.observation = observe();
+  return result;
+}
+
+std::vector<double> Tabletop::save_state() const {
+  std::vector<double> state;
+  for (const TabletopWorld& world : worlds_) {
+    state.push_back(world.task);
+    const auto qpos = world.qpos();
+    state.insert(state.end(), qpos.begin(), qpos.end());
+  }
+  return state;
+}
+
+void Tabletop::load_state(const std::vector<double>& state) {
+  if (state.size() != worlds_.size() * kSaved) refuse("tabletop: the saved state does not fit");
+  for (size_t env = 0; env < worlds_.size(); ++env) {
+    const double* saved = state.data() + env * kSaved;
+    if (!(saved[0] >= 0 && saved[0] < TabletopWorld::kTasks)) refuse("tabletop: a saved task");
+    worlds_[env].task = static_cast<int>(saved[0]);
+    worlds_[env].set_qpos(std::span<const double, TabletopWorld::kQposDim>(
+        saved + 1, TabletopWorld::kQposDim));
+  }
+}
+
+}  // namespace dsrl

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace dsrl {
+
+/// What a batch of environments shows; everything on the host, B rows.
+struct EnvObservation {
+  std::map<std::string, at::Tensor> images;  // camera to uint8 [B, S, S, 3], upright, RGB
+  at::Tensor states;                         // float32 [B, state_dim]
+};
+
+/// What a chunk of actions did.
+struct ChunkResult {
+  EnvObservation observation;      // after the last executed step
+  std::vector<uint8_t> success;    // [B * C], of each executed step; 0 where not executed
+  std::vector<int32_t> executed;   // [B], steps executed
+  std::vector<int32_t> failure;    // [B], 0: none; a backend's own code otherwise
+};
+
+/// A backend of vectorised environments (design.md, "VecEnv").
+///
+/// It restores trials and steps; rewards, terminations, reset ids and metrics are derived above
+/// it, once for all backends (lib/envs). One thread at a time may call it.
+class VecEnv {
+ public:
+  virtual ~VecEnv() = default;
+  virtual int64_t num_envs() const = 0;
+  virtual int64_t action_dim() const = 0;
+  virtual int64_t num_tasks() const = 0;
+  virtual int64_t num_trials() const = 0;
+
+  /// Puts environment `env` at the start of (task, trial).
+  virtual void restore(int64_t env, int64_t task, int64_t trial) = 0;
+  /// What all environments show now.
+  virtual EnvObservation observe() = 0;
+  /// Steps environment e through the first limit[e] (0 to C) of its actions [B, C, A], float32 on
+  /// the host; stops after the step that succeeds.
+  virtual ChunkResult step_chunk(const at::Tensor& actions, const std::vector<int32_t>& limit) = 0;
+
+  /// Everything that step_chunk depends on, as flat numbers a run can save and restore.
+  virtual std::vector<double> save_state() const = 0;
+  virtual void load_state(const std::vector<double>& state) = 0;
+};
+
+}  // namespace dsrl

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/nn/config.h"
+#include "core/replay/batch.h"
+#include "core/replay/observation_store.h"
+
+namespace dsrl {
+
+/// What one step of the environments adds: row e belongs to environment e.
+struct ReplayRows {
+  at::Tensor images;       // uint8 [B, S, S, 3] on the host; undefined without images
+  at::Tensor states;       // float32 [B, state_dim] on the host
+  at::Tensor next_images;  // as the chunk ended, before any reset
+  at::Tensor next_states;
+  at::Tensor noise;                  // float32 [B, noise_dim], any device
+  std::vector<float> rewards;        // [B]
+  std::vector<int32_t> steps;        // [B], environment steps that the chunk executed
+  std::vector<uint8_t> terminated;   // [B]
+  std::vector<uint8_t> active;       // [B], 0: the row is not stored
+  int64_t version = 0;               // of the acting weights
+};
+
+/// The replay ring: the newest `capacity` transitions, observations stored once in uint8.
+///
+/// s' of a transition and s of the next one are the same slot of the observation store, so an
+/// episode of n chunks holds n + 1 frames. Transitions are numbered from 0 as they arrive;
+/// gather() takes positions counted from the oldest that is still held, so what a draw means does
+/// not depend on where a transition lies in memory (a resumed run continues bit for bit).
+///
+/// Not thread-safe: the caller appends and learns in turns.
+class Replay {
+ public:
+  Replay(const NetworkConfig& config, int64_t capacity, int64_t num_envs, at::Device device);
+
+  void append(const ReplayRows& rows);
+
+  /// Rows at `positions` (int64 [B] in [0, size()), on the replay's device), on `device`.
+  Batch gather(const at::Tensor& positions, at::Device device) const;
+
+  int64_t size() const { return total_ - oldest_; }
+  int64_t total() const { return total_; }  // transitions ever appended
+  int64_t capacity() const { return capacity_; }
+  at::Device device() const { return store_.device(); }
+  /// Bytes that `capacity` transitions may take, frames and all: one frame a transition and one
+  /// more an episode, hence at most two frames each.
+  static int64_t bytes_at_most(const NetworkConfig& config, int64_t capacity);
+
+  /// Writes segments of transitions into `folder`, each with its CRC-32C (replay_files.cc).
+  /// Complete segments that `previous` (a folder written earlier in this run, or "") already
+  /// holds are linked instead of written again.
+  void save(const std::string& folder, const std::string& previous) const;
+  /// Restores what save() wrote. The replay must be empty and of the same sizes.
+  void load(const std::string& folder);
+
+ private:
+  friend class ReplayFiles;
+  int64_t slot(int64_t number) const { return number % capacity_; }
+  void push(int64_t observation, int64_t next_observation, const float* noise, float reward,
+            int32_t steps, uint8_t terminated, int64_t version);
+
+  NetworkConfig config_;
+  int64_t capacity_;
+  ObservationStore store_;
+  // One row a transition, indexed by slot(number).
+  at::Tensor observations_;       // int64 [capacity], slots of the store
+  at::Tensor next_observations_;  // int64 [capacity]
+  at::Tensor noise_;              // float32 [capacity, noise_dim]
+  at::Tensor rewards_;            // float32 [capacity]
+  at::Tensor steps_;              // int64 [capacity]
+  at::Tensor terminated_;         // uint8 [capacity]
+  std::vector<int64_t> versions_;           // on the host: bookkeeping, never learned from
+  std::vector<int64_t> slots_, next_slots_;  // host copies of the two index tensors
+  // The slot of each environment's newest s', to be reused when the next s is the same.
+  std::vector<int64_t> pending_;
+  int64_t total_ = 0;   // number of the next transition
+  int64_t oldest_ = 0;  // number of the oldest one that is held
+};
+
+}  // namespace dsrl

@@ -1,0 +1,227 @@
+#include "core/sac/learner.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/error.h"
+#include "core/random/tensor_random.h"
+#include "core/sac/agent.h"
+
+namespace dsrl {
+namespace {
+
+const LearnerConfig& validated(const LearnerConfig& config) {
+  validate(config);
+  return config;
+}
+
+}  // namespace
+
+Learner::Learner(const LearnerConfig& config, uint64_t seed, at::Device device)
+    : config_(validated(config)),
+      device_(device),
+      actor_(Actor::layout(config.network), device),
+      critic_(Critic::layout(config.network), device),
+      target_(Critic::layout(config.network), device),
+      temperature_(config, device),
+      actor_adam_(actor_, config.actor_adam),
+      critic_adam_(critic_, config.critic_adam),
+      temperature_adam_(temperature_.parameters(), config.alpha_adam),
+      actor_network_(config.network, actor_.trainable()),
+      critic_network_(config.network, critic_.trainable()),
+      frozen_critic_network_(config.network, critic_.frozen()),
+      target_network_(config.network, target_.frozen()),
+      sample_stream_(seed, "replay.sample"),
+      target_stream_(seed, "learner.eps_next"),
+      actor_stream_(seed, "learner.eps_pi"),
+      heads_stream_(seed, "learner.heads") {
+  initialize(config_.network, seed, actor_);
+  initialize(config_.network, seed, critic_);
+  reset_target();
+}
+
+void Learner::reset_target() { target_.values().copy_(critic_.values()); }
+
+// One update: critic, then actor and temperature, then the target network, all on one batch.
+Learner::PendingMetrics Learner::update(const Batch& batch, const UpdateNoise& noise) {
+  const std::vector<Transitions> parts = split(batch);
+  const at::Tensor alpha = temperature_.alpha();  // as it stands at the start of the update
+  PendingMetrics metrics{updates_, {}, {}};
+  std::vector<at::Tensor> values;
+  const auto report = [&](const std::string& name, const at::Tensor& value) {
+    metrics.names.push_back(name);
+    values.push_back(value);
+  };
+
+  const CriticStep critic = critic_step(parts, noise, alpha, batch.size());
+  report("critic_loss", critic.loss);
+  report("target_q", critic.target_q);
+  report("q_data", critic.q_data);
+  report("critic_grad_norm", critic.gradient_norm);
+
+  if (updates_ >= config_.train_actor_steps && updates_ % config_.critic_actor_ratio == 0) {
+    const ActorStep actor = actor_step(parts, noise, alpha, batch.size());
+    report("actor_grad_norm", actor.gradient_norm);
+    report("actor_loss", actor.loss);
+    report("entropy", actor.entropy);
+    report("q_pi", actor.q_pi);
+    for (int64_t head = 0; head < config_.network.num_q_heads; ++head) {
+      report("q_value_" + std::to_string(head), actor.q_heads.select(0, head));
+    }
+    if (!temperature_.fixed()) {
+      temperature_.parameters().gradient().zero_();
+      report("alpha_loss", temperature_.backward(actor.mean_log_density));
+      report("alpha_grad_norm", temperature_adam_.step(temperature_.parameters()));
+    }
+  }
+  if (updates_ % config_.target_update_freq == 0) {
+    target_.values().lerp_(critic_.values(), config_.tau);
+  }
+  report("alpha", temperature_.alpha());
+  metrics.values = at::stack(values);
+  ++updates_;
+  return metrics;
+}
+
+// Mean over batch and heads of (Q_j(s, a) - y)^2; one Adam step for the critic and its encoders.
+Learner::CriticStep Learner::critic_step(const std::vector<Transitions>& parts,
+                                         const UpdateNoise& noise, const at::Tensor& alpha,
+                                         int64_t batch_size) {
+  critic_.gradient().zero_();
+  const std::vector<int64_t> heads = target_heads();
+  const double share = 1.0 / static_cast<double>(batch_size);
+  const double head_share = share / static_cast<double>(config_.network.num_q_heads);
+  std::vector<at::Tensor> loss, target_q, q_data;
+  int64_t row = 0;
+  for (const Transitions& part : parts) {
+    const int64_t rows = part.noise.size(0);
+    const at::Tensor y = bellman_target(config_, actor_network_, target_network_, part,
+                                        noise.eps_next.narrow(0, row, rows), alpha, heads);
+    const CriticErrors errors = critic_errors(critic_network_, part, y);
+    const at::Tensor part_loss = errors.squared.sum() * head_share;
+    part_loss.backward();
+    loss.push_back(part_loss.detach());
+    target_q.push_back(y.sum() * share);
+    q_data.push_back(errors.q.sum() * head_share);
+    row += rows;
+  }
+  const at::Tensor norm = critic_adam_.step(critic_);
+  return {at::stack(loss).sum(), at::stack(target_q).sum(), at::stack(q_data).sum(), norm};
+}
+
+// mean(alpha log p - agg Q(s, a)), with the critic as it stands after its step.
+Learner::ActorStep Learner::actor_step(const std::vector<Transitions>& parts,
+                                       const UpdateNoise& noise, const at::Tensor& alpha,
+                                       int64_t batch_size) {
+  actor_.gradient().zero_();
+  const double share = 1.0 / static_cast<double>(batch_size);
+  std::vector<at::Tensor> loss, log_density, q_pi, q_heads;
+  int64_t row = 0;
+  for (const Transitions& part : parts) {
+    const int64_t rows = part.noise.size(0);
+    const ActorObjective objective =
+        actor_objective(config_, actor_network_, frozen_critic_network_, part.observation,
+                        noise.eps_pi.narrow(0, row, rows), alpha);
+    const at::Tensor part_loss = objective.loss.sum() * share;
+    part_loss.backward();
+    loss.push_back(part_loss.detach());
+    log_density.push_back(objective.log_density.sum() * share);
+    q_pi.push_back(objective.aggregated.sum() * share);
+    q_heads.push_back(objective.q.sum(1) * share);
+    row += rows;
+  }
+  const at::Tensor norm = actor_adam_.step(actor_);
+  const at::Tensor mean_log_density = at::stack(log_density).sum();
+  return {at::stack(loss).sum(), -mean_log_density,         at::stack(q_pi).sum(),
+          at::stack(q_heads).sum(0), norm, mean_log_density};
+}
+
+std::vector<UpdateMetrics> Learner::update(int64_t count, const Replay& replay,
+                                           const std::atomic<bool>& cancelled) {
+  if (replay.size() == 0) {
+    throw Error("ERR_DSRL_REPLAY_EMPTY", "the replay holds no transition to learn from");
+  }
+  std::vector<PendingMetrics> pending;
+  for (int64_t i = 0; i < count && !cancelled.load(std::memory_order_relaxed); ++i) {
+    const at::Tensor rows = random_below(sample_stream_, updates_, config_.batch_size,
+                                         replay.size(), replay.device());
+    const int64_t noise_dim = config_.network.noise_dim;
+    const UpdateNoise noise{
+        random_normal(target_stream_, updates_, config_.batch_size, noise_dim, device_),
+        random_normal(actor_stream_, updates_, config_.batch_size, noise_dim, device_)};
+    pending.push_back(update(replay.gather(rows, device_), noise));
+  }
+  return read(pending);
+}
+
+std::vector<UpdateMetrics> Learner::read(const std::vector<PendingMetrics>& pending) {
+  std::vector<UpdateMetrics> rows;
+  if (pending.empty()) return rows;
+  std::vector<at::Tensor> values;
+  for (const PendingMetrics& row : pending) values.push_back(row.values);
+  const at::Tensor host = at::cat(values).to(at::kCPU, at::kFloat).contiguous();
+  const float* next = host.const_data_ptr<float>();
+  for (const PendingMetrics& row : pending) {
+    UpdateMetrics metrics{row.update, {}};
+    for (const std::string& name : row.names) metrics.values.emplace_back(name, *next++);
+    rows.push_back(std::move(metrics));
+  }
+  return rows;
+}
+
+// Equal parts of at most micro_batch_size rows; frames are normalised once for all passes.
+std::vector<Transitions> Learner::split(const Batch& batch) const {
+  const int64_t size = batch.size();
+  const int64_t step = config_.micro_batch_size > 0 ? std::min(config_.micro_batch_size, size)
+                                                    : size;
+  std::vector<Transitions> parts;
+  for (int64_t first = 0; first < size; first += step) {
+    const int64_t rows = std::min(step, size - first);
+    const auto part = [&](const at::Tensor& tensor) { return tensor.narrow(0, first, rows); };
+    const auto frames = [&](const at::Tensor& tensor) {
+      return config_.network.has_images() ? normalize_frames(part(tensor)) : at::Tensor();
+    };
+    parts.push_back({{frames(batch.images), part(batch.states)},
+                     {frames(batch.next_images), part(batch.next_states)},
+                     part(batch.noise),
+                     part(batch.rewards),
+                     part(batch.steps),
+                     part(batch.terminated)});
+  }
+  return parts;
+}
+
+// REDQ's random subset: one draw a batch, without replacement (a partial Fisher-Yates shuffle).
+std::vector<int64_t> Learner::target_heads() const {
+  const int64_t wanted = config_.critic_subsample_size;
+  const int64_t heads = config_.network.num_q_heads;
+  if (wanted <= 0 || wanted >= heads) return {};
+  std::vector<int64_t> order(static_cast<size_t>(heads));
+  std::iota(order.begin(), order.end(), 0);
+  std::vector<uint32_t> words(static_cast<size_t>(wanted));
+  heads_stream_.words(static_cast<uint32_t>(updates_), 0, words);
+  for (int64_t i = 0; i < wanted; ++i) {
+    const auto rest = static_cast<uint64_t>(heads - i);
+    std::swap(order[i], order[i + static_cast<int64_t>((words[i] * rest) >> 32)]);
+  }
+  order.resize(static_cast<size_t>(wanted));
+  return order;
+}
+
+void Learner::publish(Agent& agent) const { agent.assign(actor_.values(), updates_); }
+
+bool Learner::finite() const {
+  const at::NoGradGuard no_gradient;
+  at::Tensor sum = at::zeros({}, actor_.values().options());
+  for (const auto& tensor :
+       {actor_.values(), critic_.values(), target_.values(), temperature_.parameters().values(),
+        actor_adam_.second_moment(), critic_adam_.second_moment()}) {
+    sum = sum + tensor.isfinite().logical_not().sum();
+  }
+  return sum.item<float>() == 0.0F;
+}
+
+}  // namespace dsrl

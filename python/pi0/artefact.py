@@ -1,0 +1,109 @@
+"""Writes a frozen-policy artefact: a folder with policy.pt (TorchScript) and policy.json.
+
+policy.pt holds the network alone: normalised, padded values in and out. Everything that a caller
+has to know besides stands in policy.json, with the hash of policy.pt.
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import torch
+
+from .model import Pi0, Pi0Config
+
+FORMAT = "dsrl-native-policy/1"
+PAD, EOS, BOS, FIRST_BYTE = 0, 1, 2, 3
+
+
+def byte_tokens(prompt: str) -> list[int]:
+    """The byte tokenizer: BOS, then 3 + byte for each UTF-8 byte of the prompt and a newline."""
+    return [BOS] + [FIRST_BYTE + byte for byte in (prompt + "\n").encode()]
+
+
+def weights_sha256(model: Pi0) -> str:
+    """Hash of the weights that the program was made from: names and float32 bytes, by name."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode() + b"\0")
+        digest.update(tensor.detach().float().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def script_bytes(model: Pi0) -> bytes:
+    """policy.pt's bytes. The records with source positions are dropped: they hold the absolute
+    paths of the machine that scripted the model, and would make equal weights hash differently."""
+    buffer = io.BytesIO()
+    torch.jit.save(torch.jit.script(model.eval()), buffer)
+    out = io.BytesIO()
+    with zipfile.ZipFile(buffer) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as new:
+        for info in old.infolist():
+            if not info.filename.endswith(".debug_pkl"):
+                name = "policy/" + info.filename.split("/", 1)[1]
+                new.writestr(zipfile.ZipInfo(name), old.read(info))
+    return out.getvalue()
+
+
+def write(
+    folder: Path,
+    model: Pi0,
+    config: Pi0Config,
+    *,
+    name: str,
+    cameras: list[str],
+    prompts: list[str],
+    state_stats: dict[str, list[float]],
+    action_stats: dict[str, list[float]],
+    num_steps: int,
+    provenance: dict,
+) -> None:
+    """Writes both files. The statistics are {"mean": [...], "std": [...]} of the unpadded vectors;
+    every prompt is tokenized by bytes and right-padded to the longest."""
+    program = script_bytes(model)
+    tokens = {prompt: byte_tokens(prompt) for prompt in prompts}
+    length = max(len(ids) for ids in tokens.values())
+    policy = {
+        "format": FORMAT,
+        "kind": "pi0",
+        "name": name,
+        "horizon": config.horizon,
+        "noise_dim": config.noise_dim,
+        "state_dim": len(state_stats["mean"]),
+        "action_dim": len(action_stats["mean"]),
+        "num_steps": num_steps,
+        "precision": "float32",
+        "cameras": cameras,
+        "image_size": config.image_size,
+        "image_resize": "none",
+        "prompt_length": length,
+        "time_convention": config.time_convention,
+        "normalization": {
+            "mode": "mean_std",
+            "eps": 1e-6,
+            "state": state_stats,
+            "actions": action_stats,
+        },
+        "delta_action_mask": None,
+        "tokenizer": {"kind": "byte"},
+        "prompts": {p: ids + [PAD] * (length - len(ids)) for p, ids in tokens.items()},
+        "prompt_lengths": {p: len(ids) for p, ids in tokens.items()},
+        "sha256": {
+            "policy.pt": hashlib.sha256(program).hexdigest(),
+            "source": weights_sha256(model),
+        },
+        "provenance": provenance,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "policy.pt").write_bytes(program)
+    (folder / "policy.json").write_text(json.dumps(policy, indent=2) + "\n")
+
+
+def load(folder: Path) -> tuple[torch.jit.ScriptModule, dict]:
+    """(program, policy.json), after the hash is checked: a TorchScript file is a program."""
+    policy = json.loads((folder / "policy.json").read_text())
+    program = (folder / "policy.pt").read_bytes()
+    if hashlib.sha256(program).hexdigest() != policy["sha256"]["policy.pt"]:
+        raise ValueError(f"{folder}/policy.pt does not have the hash that policy.json states")
+    return torch.jit.load(io.BytesIO(program)).eval(), policy

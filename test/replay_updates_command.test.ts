@@ -191,9 +191,9 @@ describe('bad input ends in exit code 2 and a message that names the thing', () 
       about: 'a misshapen tensor of the target',
       spoil: (folder) =>
         edit(folder, 'target.safetensors', (tensors) => {
-          get(tensors, bias).shape = [1, 32];
+          get(tensors, bias).shape = [1, 16];
         }),
-      names: ['target.safetensors', bias, shape(1, 32)],
+      names: ['target.safetensors', bias, shape(1, 16)],
     },
     {
       about: 'a tensor of the actor in the target',
@@ -224,9 +224,9 @@ describe('bad input ends in exit code 2 and a message that names the thing', () 
       about: 'rows of unequal number',
       spoil: inBatch((tensors) => {
         const { dtype, data } = get(tensors, 'rewards');
-        tensors.set('rewards', { dtype, shape: [15], data: data.subarray(0, 60) });
+        tensors.set('rewards', { dtype, shape: [11], data: data.subarray(0, 44) });
       }),
-      names: ['batch_02.safetensors', '15', '16'],
+      names: ['batch_02.safetensors', '11', '12'],
     },
     {
       about: 'a truncated file',

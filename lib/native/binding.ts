@@ -67,7 +67,12 @@ export interface LearnerSettings extends NetworkSizes {
 export type UpdateRow = { update: number } & Record<string, number>;
 
 export interface RawAgent {
-  act(frames: RawTensor | null, states: RawTensor, step: number, deterministic: boolean): Promise<RawTensor>;
+  act(
+    frames: RawTensor | null,
+    states: RawTensor,
+    step: number,
+    deterministic: boolean,
+  ): Promise<RawTensor>;
   load(file: string, version: number): void;
   version(): number;
 }
@@ -177,17 +182,18 @@ export interface Binding {
   };
   Agent: new (sizes: NetworkSizes, seed: bigint, device: string) => RawAgent;
   Learner: new (settings: LearnerSettings, seed: bigint, device: string) => RawLearner;
-  Replay: new (
-    sizes: NetworkSizes,
-    capacity: number,
-    numEnvs: number,
-    device: string,
-  ) => RawReplay;
+  Replay: new (sizes: NetworkSizes, capacity: number, numEnvs: number, device: string) => RawReplay;
   FrozenPolicy: new (file: string, spec: RawPolicySpec, device: string) => RawFrozenPolicy;
   Tabletop: new (numEnvs: number, seed: bigint, imageSize: number) => RawVecEnv;
   resizeFrames(pictures: RawTensor, size: number): RawTensor;
   /** Standard normals of a stream: rows are envs 0.., for the iid and tiled baselines. */
-  randomNormal(seed: bigint, stream: string, step: number, rows: number, columns: number): RawTensor;
+  randomNormal(
+    seed: bigint,
+    stream: string,
+    step: number,
+    rows: number,
+    columns: number,
+  ): RawTensor;
   randomStream(
     seed: bigint,
     stream: string,

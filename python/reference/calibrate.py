@@ -9,11 +9,11 @@ rounds differently, and with each mistake that the scenario plants:
     permuted   float32, the rows of every batch in another order
     relabelled float32, hidden units and channels in another order: other sums in every layer
 
-`nearest kink` is how close an input of the reference's ReLUs came to zero, relative to the inputs'
-RMS (and log_std to its clamp, and the smallest Q to the second smallest, where `min` counts). Within
-a rounding error of a kink honest implementations may take different sides: a unit's gradient is then
-there or not, Adam makes full steps of the difference, and more units follow. So scenarios are small
-and a seed is chosen that keeps all of them away from kinks.
+`nearest kink` is how close an input of the reference's ReLUs came to zero, relative to the RMS of
+the inputs (and log_std to its clamp, and the smallest Q to the next where `min` counts).
+Within a rounding error of a kink honest implementations may take different sides: a unit's gradient
+is then there or not, Adam makes full steps of the difference, and more units follow. So scenarios
+are small, and each has a seed that keeps it away from kinks.
 
 `metrics` and `tensors` are the largest difference of a metric or tensor in units of what `compare`
 tolerates: honest rows must stay well below 1, mistakes well above.

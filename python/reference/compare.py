@@ -23,7 +23,7 @@ from torch import Tensor
 from .safetensors_io import read_tensors
 
 # |difference| <= (FIRST + GROWTH * updates done) * max(|reference|, floor)
-FIRST, GROWTH = 1e-5, 1e-5
+FIRST, GROWTH = 1e-5, 3e-6
 # Sums whose terms are of order one or ten may nearly cancel: their error is that of the terms.
 FLOORS = {"alpha": 1e-2, "critic_grad_norm": 1e-1, "actor_grad_norm": 1e-1}
 FLOOR = 1.0

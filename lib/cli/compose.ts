@@ -1,0 +1,46 @@
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  type Composed,
+  type ComposeRequest,
+  type Config,
+  composeConfig,
+  configToYaml,
+  listRecipes,
+} from '../config/index.js';
+import { readCheckpoint } from '../train/index.js';
+
+/** `key=value`, `+key=value`, `~key`, `group@place=choice`: all of them but a recipe's name. */
+export function isOverride(word: string): boolean {
+  return word.startsWith('~') || /^\+{0,2}[\w.@/-]+=/.test(word);
+}
+
+/** Composes, and tells what the user should know. */
+export function composeAloud(request: ComposeRequest): Composed {
+  const composed = composeConfig(request);
+  for (const notice of composed.notices) process.stderr.write(`note: ${notice}\n`);
+  return composed;
+}
+
+/** The configuration that a checkpoint was made with, overrides applied on top. */
+export function configOfCheckpoint(checkpoint: string, overrides: readonly string[]): Config {
+  const { config } = readCheckpoint(checkpoint);
+  if (overrides.length === 0) return config;
+  const folder = mkdtempSync(join(tmpdir(), 'dsrl-config-'));
+  try {
+    const file = join(folder, 'config.yaml');
+    writeFileSync(file, configToYaml(config));
+    return composeAloud({ file, overrides }).config;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+export function isRecipe(word: string): boolean {
+  return listRecipes().some(({ name }) => name === word);
+}
+
+export function isFolder(path: string): boolean {
+  return existsSync(path) && statSync(path).isDirectory();
+}

@@ -1,0 +1,33 @@
+import { suggestion, usageError } from './arguments.js';
+
+const HELP = `Usage: dsrl-native debug <command> [options]
+
+Developers' commands.
+
+  replay-updates   the learner's own update on given weights, batches and noise
+  random           numbers of a random stream
+  -h, --help       this text; after a command, that command's
+
+Examples:
+  dsrl-native debug replay-updates --agent a.safetensors --batches b --config c.json --out o
+  dsrl-native debug random --seed 0 --stream policy --step 0 --env 0 --count 4
+`;
+
+/** `dsrl-native debug ...`. */
+export async function runDebug([command, ...rest]: string[]): Promise<number> {
+  switch (command) {
+    case 'replay-updates':
+      return (await import('./replay-updates.js')).runReplayUpdates(rest);
+    case 'random':
+      return (await import('./random.js')).runRandom(rest);
+    case '--help':
+    case '-h':
+      process.stdout.write(HELP);
+      return 0;
+    case undefined:
+      throw usageError('debug', 'no command');
+  }
+  const known = ['replay-updates', 'random'];
+  const hint = await suggestion(command, known, '', `there is ${known.join(' and ')}`);
+  throw usageError('debug', `there is no command \`${command}\``, hint);
+}

@@ -1,0 +1,149 @@
+import type { Config } from '../config/index.js';
+import type { EvaluationSummary } from '../train/index.js';
+import { oneOf, parseCommand, usageError, wholeNumber } from './arguments.js';
+
+const HELP = `Usage: dsrl-native eval <run | checkpoint | recipe> [key=value ...] [options]
+
+Runs every (task, trial) of env.eval once with the deterministic agent and prints the success of each
+task with its 95 % interval (Wilson). Writes nothing.
+
+  --policy-only      the frozen policy alone; a recipe or a YAML file has nothing else
+  --noise KIND       of the frozen policy alone: iid N(0, I) (the default), tiled N(0, I) with one
+                     row for the whole chunk, or uniform: tiled U(-b, b)
+  --repeats N        of the frozen policy alone: every (task, trial) N times
+  --json             one JSON object instead of the table
+  --device D         auto, cpu, cuda or cuda:N
+  -h, --help
+
+Examples:
+  dsrl-native eval logs/tabletop-<time>-s0 env.eval.trials=[25,50]
+  dsrl-native eval tabletop --policy-only --repeats 10 --json
+`;
+
+const OPTIONS = {
+  'policy-only': { type: 'boolean' },
+  noise: { type: 'string' },
+  repeats: { type: 'string' },
+  json: { type: 'boolean' },
+  device: { type: 'string' },
+} as const;
+
+interface Request {
+  config: Config;
+  /** The agent's checkpoint; null: the frozen policy alone. */
+  checkpoint: string | null;
+  noise: 'iid' | 'tiled' | 'uniform';
+  repeats: number;
+}
+
+/** `dsrl-native eval`. */
+export async function runEval(argv: string[]): Promise<number> {
+  const { values, positionals } = await parseCommand('eval', argv, OPTIONS);
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const policyOnly = values['policy-only'] ?? false;
+  for (const option of ['noise', 'repeats'] as const) {
+    if (values[option] === undefined || policyOnly) continue;
+    throw usageError('eval', `--${option} without --policy-only`, 'add --policy-only');
+  }
+  const noise = oneOf('eval', 'noise', values.noise ?? 'iid', ['iid', 'tiled', 'uniform']);
+  const repeats = wholeNumber('eval', 'repeats', values.repeats ?? '1', 1);
+  const subject = await subjectOf(positionals, values.device, policyOnly);
+  return print(await evaluateAloud({ ...subject, noise, repeats }), values.json ?? false);
+}
+
+/** What `train runner.only_eval=True` does. */
+export async function evaluateCheckpoint(config: Config, checkpoint: string): Promise<number> {
+  return print(await evaluateAloud({ config, checkpoint, noise: 'iid', repeats: 1 }), false);
+}
+
+async function subjectOf(words: string[], device: string | undefined, policyOnly: boolean) {
+  const { composeAloud, configOfCheckpoint, isFolder, isOverride, isRecipe } = await import(
+    './compose.js'
+  );
+  const { refuseUntrainable } = await import('../config/index.js');
+  const { resolveCheckpoint } = await import('../train/index.js');
+  const overrides = words.filter(isOverride);
+  const [name, ...surplus] = words.filter((word) => !isOverride(word));
+  if (name === undefined) throw usageError('eval', 'no run, checkpoint or recipe');
+  if (surplus.length > 0) {
+    throw usageError('eval', `\`${surplus[0]}\` is neither an option nor key=value`);
+  }
+  if (device !== undefined) overrides.push(`device=${device}`);
+  const isFile = /\.ya?ml$/.test(name);
+  const isConfig = isFile || (isRecipe(name) && !isFolder(name));
+  if (!isConfig && !isFolder(name) && !/[/\\]/.test(name)) {
+    composeAloud({ recipe: name }); // throws: no such recipe, and which one may be meant
+  }
+  if (!isConfig) {
+    const checkpoint = resolveCheckpoint(name);
+    const config = configOfCheckpoint(checkpoint, overrides);
+    refuseUntrainable(config);
+    return { config, checkpoint: policyOnly ? null : checkpoint };
+  }
+  const { config } = composeAloud({ ...(isFile ? { file: name } : { recipe: name }), overrides });
+  refuseUntrainable(config);
+  if (policyOnly) return { config, checkpoint: null };
+  if (config.runner.ckpt_path !== null) {
+    return { config, checkpoint: resolveCheckpoint(config.runner.ckpt_path) };
+  }
+  throw usageError(
+    'eval',
+    `${name} is a configuration, it has no agent`,
+    'name a run or a checkpoint, or add --policy-only',
+  );
+}
+
+/** Evaluates with the frozen policy opened for it; progress goes to stderr. */
+export async function evaluateAloud(request: Request): Promise<EvaluationSummary> {
+  const { resolveModelPath } = await import('../config/index.js');
+  const { createRuntime } = await import('../native/index.js');
+  const { FrozenPolicy } = await import('../policy/index.js');
+  const { evaluate, loadAgent } = await import('../train/index.js');
+  const { stoppable } = await import('./signals.js');
+  const { config, checkpoint, noise, repeats } = request;
+  const runtime = createRuntime({ device: config.device });
+  const policy = FrozenPolicy.load(runtime, resolveModelPath(config));
+  policy.checkFits(config);
+  const agent = checkpoint === null ? null : loadAgent(runtime, checkpoint);
+  const { result, stopped } = await stoppable(
+    (signal) => evaluate({ config, runtime, policy, agent, noise, repeats, signal }),
+    (name) => process.stderr.write(`${name}: stopping\n`),
+  );
+  if (stopped !== null) throw stopped;
+  return result;
+}
+
+function print(result: EvaluationSummary, json: boolean): number {
+  process.stdout.write(json ? `${JSON.stringify(pick(result))}\n` : table(result));
+  return 0;
+}
+
+/** The keys of `--json`, in their order; they are an interface. */
+function pick(result: EvaluationSummary) {
+  const { success, low, high, episodes, return: gain, episode_len } = result;
+  const tasks = result.tasks.map((it) => ({
+    task: it.task,
+    successes: it.successes,
+    episodes: it.episodes,
+    low: it.low,
+    high: it.high,
+  }));
+  return { success, low, high, episodes, return: gain, episode_len, tasks };
+}
+
+function table(result: EvaluationSummary): string {
+  const percent = (value: number) => `${(100 * value).toFixed(1)} %`.padStart(8);
+  const line = (name: string, successes: number, episodes: number, low: number, high: number) =>
+    `${name.padEnd(5)}${percent(successes / episodes)}  ${`${successes}/${episodes}`.padStart(11)}` +
+    `   ${percent(low)} -${percent(high)}`;
+  const successes = result.tasks.reduce((sum, task) => sum + task.successes, 0);
+  return `${[
+    `task  success     episodes   95 % interval`,
+    ...result.tasks.map((it) => line(`${it.task}`, it.successes, it.episodes, it.low, it.high)),
+    line('all', successes, result.episodes, result.low, result.high),
+    `return ${result.return.toFixed(2)}, episode length ${result.episode_len.toFixed(2)}`,
+  ].join('\n')}\n`;
+}

@@ -1,0 +1,118 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Config, listRecipes, refuseUntrainable } from '../config/index.js';
+import { UsageError } from '../errors.js';
+import { resolveCheckpoint } from '../train/index.js';
+import { usageError } from './arguments.js';
+import { composeAloud, configOfCheckpoint, isFolder, isOverride } from './compose.js';
+
+export interface TrainWords {
+  words: string[];
+  file: string | undefined;
+  resume: string | undefined;
+  runDir: string | undefined;
+  device: string | undefined;
+}
+
+/** What a command line of `train` comes down to. */
+export interface TrainPlan {
+  config: Config;
+  runDir?: string;
+  /** The checkpoint's folder that the run goes on from. */
+  resume?: string;
+  /** runner.only_eval: the checkpoint to evaluate instead. */
+  onlyEvaluate?: string;
+}
+
+/** Keys that a resumed run may change: how long it goes on, and what it tells on the way. */
+const RESUMABLE = [
+  'runner.max_epochs',
+  'runner.max_steps',
+  'runner.save_interval',
+  'runner.val_check_interval',
+  'checkpoint.keep',
+  'device',
+];
+
+export function planTraining({ words, file, resume, runDir, device }: TrainWords): TrainPlan {
+  const overrides = words.filter(isOverride);
+  const [recipe, ...surplus] = words.filter((word) => !isOverride(word));
+  if (surplus.length > 0) {
+    throw usageError('train', `\`${surplus[0]}\` is neither an option nor key=value`);
+  }
+  if (recipe !== undefined && file !== undefined) {
+    throw usageError('train', `the recipe ${recipe} and the file ${file} are both given`);
+  }
+  if (device !== undefined) overrides.push(`device=${device}`);
+  const place = runDir === undefined ? {} : { runDir };
+
+  if (recipe === undefined && file === undefined) {
+    if (resume === undefined) throw noRecipe();
+    return resumed(resume === 'last' ? newestRun('./logs') : resume, overrides, place);
+  }
+  const source = file === undefined ? { recipe: recipe ?? '' } : { file };
+  const { config } = composeAloud({ ...source, overrides });
+  const { only_eval, ckpt_path, resume_dir, logger } = config.runner;
+  const from = resume ?? resume_dir ?? undefined;
+  const last = from === 'last' ? newestRun(logger.log_path, logger.experiment_name) : from;
+  if (only_eval) {
+    refuseUntrainable(config);
+    const checkpoint = last ?? ckpt_path;
+    if (checkpoint !== null) {
+      return { config, onlyEvaluate: resolveCheckpoint(checkpoint) };
+    }
+    throw usageError(
+      'train',
+      'runner.only_eval=True without an agent',
+      'name it with runner.ckpt_path=<checkpoint>, ' +
+        'or evaluate the frozen policy: dsrl-native eval <recipe> --policy-only',
+    );
+  }
+  if (last === undefined) {
+    refuseUntrainable(config);
+    return { config, ...place };
+  }
+  return resumed(last, overrides, place);
+}
+
+function resumed(from: string, overrides: string[], place: { runDir?: string }): TrainPlan {
+  const keyOf = (override: string) => override.replace(/^[+~]+/, '').split('=')[0] ?? '';
+  const allowed = [...RESUMABLE, 'runner.resume_dir'];
+  const fixed = overrides.map(keyOf).find((key) => !allowed.includes(key));
+  if (fixed !== undefined) {
+    throw usageError(
+      'train',
+      `a resumed run cannot change ${fixed}: it goes on with its checkpoint's configuration`,
+      `leave it out, or start a new run; a resumed run takes ${RESUMABLE.join(', ')}`,
+    );
+  }
+  const resume = resolveCheckpoint(from);
+  const changes = overrides.filter((override) => keyOf(override) !== 'runner.resume_dir');
+  const config = configOfCheckpoint(resume, changes);
+  refuseUntrainable(config);
+  return { config, resume, ...place };
+}
+
+/** The newest run of a folder that has a checkpoint. */
+function newestRun(logs: string, name?: string): string {
+  const runs = (isFolder(logs) ? readdirSync(logs) : [])
+    .filter((run) => name === undefined || run.startsWith(`${name}-`))
+    .map((run) => join(logs, run))
+    .filter((run) => isFolder(join(run, 'checkpoints')))
+    .map((run) => ({ run, time: statSync(join(run, 'checkpoints')).mtimeMs }))
+    .sort((a, b) => b.time - a.time);
+  if (runs[0] !== undefined) return runs[0].run;
+  const whose = name === undefined ? '' : ` of ${name}`;
+  throw new UsageError('ERR_DSRL_NO_RUN', `${logs} holds no run${whose} with a checkpoint`, {
+    hint: 'name the run: dsrl-native train --resume <folder>',
+  });
+}
+
+function noRecipe(): UsageError {
+  const names = listRecipes().map(({ name }) => name);
+  return usageError(
+    'train',
+    'no recipe and no configuration file',
+    `type \`dsrl-native train tabletop\` or \`-c my.yaml\`; recipes: ${names.join(', ')}`,
+  );
+}

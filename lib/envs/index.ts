@@ -1,0 +1,18 @@
+/** What an environment means, once, above every backend. */
+export {
+  Environments,
+  type EnvironmentsOptions,
+  type EnvironmentsState,
+  type EpisodeRecord,
+  type StepResult,
+} from './environments.js';
+export type { Observation } from './observation.js';
+export { type ChunkReward, chunkReward } from './reward.js';
+export {
+  type Reset,
+  ResetList,
+  ResetSchedule,
+  type ResetSelection,
+  type ResetSource,
+  selectResets,
+} from './schedule.js';

@@ -1,0 +1,96 @@
+/** An initial state of the environment: reset id = 50 * task + trial. */
+export interface Reset {
+  task: number;
+  trial: number;
+}
+
+export const TRIALS_PER_TASK = 50;
+
+/** Which (task, trial) are used; the keys of `env.train` and `env.eval`. */
+export interface ResetSelection {
+  numTasks: number;
+  /** Half-open range. */
+  trials: readonly [number, number];
+  /** null: all of them. */
+  taskIds: readonly number[] | null;
+  /** The one reset id that is used; null: all that the other keys select. */
+  specificResetId: number | null;
+}
+
+/** Every selected pair once, interleaved over the tasks: t0 tr0, t1 tr0, ..., t0 tr1, ... */
+export function selectResets(selection: ResetSelection): Reset[] {
+  const { numTasks, trials, taskIds, specificResetId } = selection;
+  if (specificResetId !== null) {
+    const task = Math.floor(specificResetId / TRIALS_PER_TASK);
+    return [{ task, trial: specificResetId % TRIALS_PER_TASK }];
+  }
+  const all = Array.from({ length: numTasks }, (_, task) => task);
+  const tasks = taskIds === null ? all : [...new Set(taskIds)];
+  const resets: Reset[] = [];
+  for (let trial = trials[0]; trial < trials[1]; trial++) {
+    for (const task of tasks) resets.push({ task, trial });
+  }
+  return resets;
+}
+
+/**
+ * Which reset comes next; null where none is left: the environment stays idle.
+ */
+export interface ResetSource {
+  next(): Reset | null;
+  position: number;
+}
+
+/**
+ * The endless order of resets in training: every selected pair once in each pass, shuffled anew.
+ * The shuffle of a pass depends on the pass alone, so `position` is the whole state.
+ */
+export class ResetSchedule implements ResetSource {
+  /** Resets taken since the run began. */
+  position = 0;
+  readonly #resets: readonly Reset[];
+  readonly #draw: (pass: number, count: number) => ArrayLike<number>;
+  #pass = -1;
+  #order: number[] = [];
+
+  /** @param draw `count` continuous random numbers that depend on the pass alone */
+  constructor(
+    resets: readonly Reset[],
+    draw: (pass: number, count: number) => ArrayLike<number>,
+  ) {
+    this.#resets = resets;
+    this.#draw = draw;
+  }
+
+  next(): Reset {
+    const count = this.#resets.length;
+    const pass = Math.floor(this.position / count);
+    if (pass !== this.#pass) {
+      this.#order = permutation(this.#draw(pass, count), count);
+      this.#pass = pass;
+    }
+    const reset = this.#resets[this.#order[this.position % count] as number] as Reset;
+    this.position += 1;
+    return reset;
+  }
+}
+
+/** The list in its own order, once. */
+export class ResetList implements ResetSource {
+  position = 0;
+  readonly #resets: readonly Reset[];
+
+  constructor(resets: readonly Reset[]) {
+    this.#resets = resets;
+  }
+
+  next(): Reset | null {
+    return this.#resets[this.position++] ?? null;
+  }
+}
+
+/** The indices in the order of their random keys; equal keys keep theirs. */
+function permutation(keys: ArrayLike<number>, count: number): number[] {
+  const indices = Array.from({ length: count }, (_, index) => index);
+  return indices.sort((a, b) => (keys[a] as number) - (keys[b] as number) || a - b);
+}

@@ -1,0 +1,139 @@
+import type { RawFrozenPolicy, RawObservation, RawPolicySpec, RawVecEnv } from './binding.js';
+import { translate, translateAsync } from './errors.js';
+import type { Runtime } from './runtime.js';
+import { Tensor } from './tensor.js';
+
+/** What a backend shows: camera pictures uint8 [B, S, S, 3], upright, RGB, and state [B, 8]. */
+export interface BackendObservation {
+  images: Record<string, Tensor<'uint8'>>;
+  state: Tensor<'float32'>;
+}
+
+/** What a chunk of actions did; arrays are [B] or, for `success`, [B * C] row-major. */
+export interface BackendChunkResult {
+  observation: BackendObservation;
+  success: Uint8Array;
+  executed: Int32Array;
+  failure: Int32Array;
+}
+
+/**
+ * A backend of vectorised environments: it restores trials and steps. Rewards, terminations, reset
+ * ids and metrics are derived above it, once for all (lib/envs). A JavaScript environment, a real
+ * robot among them, implements this interface too.
+ */
+export interface VecEnvBackend {
+  readonly numEnvs: number;
+  readonly numTasks: number;
+  readonly numTrials: number;
+  readonly actionDim: number;
+  restore(env: number, task: number, trial: number): void | Promise<void>;
+  observe(): BackendObservation | Promise<BackendObservation>;
+  /** Steps environment e through the first limit[e] actions; stops after the one that succeeds. */
+  stepChunk(actions: Tensor, limit: Int32Array): Promise<BackendChunkResult>;
+  saveState?(): Float64Array;
+  loadState?(state: Float64Array): void;
+}
+
+/** The embedded default environment (core/env/tabletop.h). */
+export class TabletopBackend implements VecEnvBackend {
+  readonly #raw: RawVecEnv;
+
+  /** `seed` is the benchmark's (env.*.seed), not a run's. */
+  constructor(runtime: Runtime, options: { numEnvs: number; seed: bigint; imageSize: number }) {
+    this.#raw = translate(
+      () => new runtime.binding.Tabletop(options.numEnvs, options.seed, options.imageSize),
+    );
+  }
+
+  get numEnvs(): number {
+    return this.#raw.numEnvs();
+  }
+  get numTasks(): number {
+    return this.#raw.numTasks();
+  }
+  get numTrials(): number {
+    return this.#raw.numTrials();
+  }
+  get actionDim(): number {
+    return this.#raw.actionDim();
+  }
+  restore(env: number, task: number, trial: number): void {
+    translate(() => this.#raw.restore(env, task, trial));
+  }
+  observe(): BackendObservation {
+    return translate(() => observation(this.#raw.observe()));
+  }
+  stepChunk(actions: Tensor, limit: Int32Array): Promise<BackendChunkResult> {
+    return translateAsync(async () => {
+      const result = await this.#raw.stepChunk(actions.raw, limit);
+      return { ...result, observation: observation(result.observation) };
+    });
+  }
+  saveState(): Float64Array {
+    return translate(() => this.#raw.saveState());
+  }
+  loadState(state: Float64Array): void {
+    translate(() => this.#raw.loadState(state));
+  }
+}
+
+function observation(raw: RawObservation): BackendObservation {
+  const images: Record<string, Tensor<'uint8'>> = {};
+  for (const [camera, picture] of Object.entries(raw.images)) images[camera] = new Tensor(picture);
+  return { images, state: new Tensor(raw.states) };
+}
+
+/** What a frozen policy is given, one row an environment. */
+export interface PolicyInputs {
+  /** A tensor a camera, in the order of policy.json. */
+  images: readonly Tensor[];
+  state: Tensor;
+  /** int64 [B, L] and bool [B, L]. */
+  tokens: Tensor;
+  tokenMask: Tensor;
+}
+
+/** The native half of a frozen policy; lib/policy reads policy.json and checks the hash. */
+export class NativePolicy {
+  readonly #raw: RawFrozenPolicy;
+
+  constructor(runtime: Runtime, file: string, spec: RawPolicySpec) {
+    this.#raw = translate(() => new runtime.binding.FrozenPolicy(file, spec, runtime.device));
+  }
+
+  /** Actions [B, H, action_dim] for noise [B, 32] (tiled over H) or [B, H, 32]. */
+  sample(inputs: PolicyInputs, noise: Tensor, numSteps = 0): Promise<Tensor<'float32'>> {
+    return translateAsync(async () => {
+      const images = inputs.images.map((tensor) => tensor.raw);
+      const { state, tokens, tokenMask } = inputs;
+      return new Tensor<'float32'>(
+        await this.#raw.sample(images, state.raw, tokens.raw, tokenMask.raw, noise.raw, numSteps),
+      );
+    });
+  }
+
+  get parameterCount(): number {
+    return this.#raw.parameterCount();
+  }
+}
+
+/** Pictures as the agent's frame: bilinear, .5 to even; the same handle if the size is right. */
+export function resizeFrames(runtime: Runtime, pictures: Tensor, size: number): Tensor {
+  if (pictures.shape[1] === size && pictures.shape[2] === size) return pictures;
+  return translate(() => new Tensor(runtime.binding.resizeFrames(pictures.raw, size)));
+}
+
+/** Standard normals [rows, columns] of a named stream at `step`; row e is env e's draw. */
+export function randomNormal(
+  runtime: Runtime,
+  seed: bigint,
+  stream: string,
+  step: number,
+  rows: number,
+  columns: number,
+): Tensor<'float32'> {
+  return translate(
+    () => new Tensor<'float32'>(runtime.binding.randomNormal(seed, stream, step, rows, columns)),
+  );
+}

@@ -1,0 +1,69 @@
+import {
+  CheckpointError,
+  ConfigError,
+  DsrlError,
+  PolicyError,
+  RuntimeFailure,
+  UsageError,
+} from '../errors.js';
+
+/**
+ * Runs a native call; what it throws becomes one of the project's error classes.
+ * The addon sets `code`; here each code gets its class, and with it the hint and the exit code.
+ */
+export function translate<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw toDsrlError(error);
+  }
+}
+
+/** As `translate`, for calls that answer later. */
+export async function translateAsync<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw toDsrlError(error);
+  }
+}
+
+function toDsrlError(error: unknown): unknown {
+  if (error instanceof DsrlError || !(error instanceof Error)) return error;
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : 'ERR_DSRL_NATIVE';
+  const message = error.message;
+  if (code.startsWith('ERR_DSRL_CHECKPOINT_')) {
+    return new CheckpointError(code as `ERR_DSRL_CHECKPOINT_${string}`, message, {
+      hint: 'use a complete checkpoint of the same configuration, or start a new run',
+      cause: error,
+    });
+  }
+  if (code.startsWith('ERR_DSRL_POLICY_')) {
+    return new PolicyError(code as `ERR_DSRL_POLICY_${string}`, message, {
+      hint: 'export the policy again, or name another one with actor.model.model_path=DIR',
+      cause: error,
+    });
+  }
+  if (code.startsWith('ERR_DSRL_CONFIG_')) {
+    return new ConfigError(code as `ERR_DSRL_CONFIG_${string}`, message, {
+      hint: 'see the keys and their ranges in docs/config.md',
+      cause: error,
+    });
+  }
+  if (code === 'ERR_DSRL_OOM') {
+    return new RuntimeFailure('ERR_DSRL_OOM', message, {
+      hint: 'lower algorithm.replay_buffer.capacity, actor.micro_batch_size or total_num_envs',
+      cause: error,
+    });
+  }
+  if (error instanceof TypeError || error instanceof RangeError || code !== 'ERR_DSRL_NATIVE') {
+    return new UsageError(code as `ERR_DSRL_${string}`, message, {
+      hint: 'check the arguments of this call against its documentation',
+      cause: error,
+    });
+  }
+  return new RuntimeFailure('ERR_DSRL_NATIVE', message, {
+    hint: 'this is a defect: please report it with the output of: dsrl-native doctor --json',
+    cause: error,
+  });
+}

@@ -1,0 +1,21 @@
+export type {
+  Binding,
+  DType,
+  LearnerSettings,
+  NetworkSizes,
+  RawPolicySpec,
+  UpdateRow,
+} from './binding.js';
+export {
+  type BackendChunkResult,
+  type BackendObservation,
+  NativePolicy,
+  type PolicyInputs,
+  randomNormal,
+  resizeFrames,
+  TabletopBackend,
+  type VecEnvBackend,
+} from './environments.js';
+export { Agent, type AgentObservation, Learner, Replay, type ReplayRows } from './learning.js';
+export { createRuntime, type Runtime } from './runtime.js';
+export { Tensor, type TypedArrayOf } from './tensor.js';

@@ -1,0 +1,45 @@
+import { loadNative, parseDevice } from '../torch/index.js';
+import type { Binding } from './binding.js';
+
+/** The loaded core: where it computes, and with which torch. */
+export interface Runtime {
+  /** `cpu` or `cuda:N`: where networks and policies live. */
+  readonly device: string;
+  readonly torchVersion: string;
+  /** Threads of libtorch's own operations. */
+  readonly threads: number;
+  setThreads(count: number): void;
+  /** The addon itself, for the handles of lib/native. */
+  readonly binding: Binding;
+}
+
+let exitListenerInstalled = false;
+
+/**
+ * Finds torch, loads it and the core, and decides where to compute. Synchronous; takes about half
+ * a second, so commands that need no numbers do not call it.
+ *
+ * @throws TorchNotFoundError, EnvironmentSetupError: see lib/torch.
+ */
+export function createRuntime(options: { device?: string; torchHome?: string } = {}): Runtime {
+  const loaded = loadNative<Binding>({
+    ...(options.device === undefined ? {} : { device: parseDevice(options.device) }),
+    ...(options.torchHome === undefined ? {} : { torchHome: options.torchHome }),
+  });
+  const binding = loaded.core;
+  if (!exitListenerInstalled) {
+    // process.exit() on the main thread runs no environment cleanup hook: without this listener a
+    // thread inside libtorch would meet its destructors (abort in backward()).
+    process.on('exit', () => binding.shutdown());
+    exitListenerInstalled = true;
+  }
+  return {
+    device: loaded.device,
+    torchVersion: binding.torchVersion,
+    binding,
+    get threads() {
+      return binding.getThreads();
+    },
+    setThreads: (count) => binding.setThreads(count),
+  };
+}

@@ -1,0 +1,2 @@
+export type { PolicyContract } from './contract.js';
+export { FrozenPolicy, type PolicyNeeds, type PolicyObservation } from './policy.js';

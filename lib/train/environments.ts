@@ -1,0 +1,70 @@
+import type { Config } from '../config/index.js';
+import { Environments, ResetSchedule, type ResetSource, selectResets } from '../envs/index.js';
+import { randomNormal, type Runtime, TabletopBackend, type VecEnvBackend } from '../native/index.js';
+import type { FrozenPolicy } from '../policy/index.js';
+
+/** Side of the pictures that tabletop draws. */
+const TABLETOP_PICTURE = 64;
+
+type Role = 'train' | 'eval';
+
+export function createBackend(
+  runtime: Runtime,
+  config: Config,
+  role: Role,
+  numEnvs: number,
+): VecEnvBackend {
+  return new TabletopBackend(runtime, numEnvs, BigInt(config.env[role].seed), TABLETOP_PICTURE);
+}
+
+/** The initial states that `env.<role>` selects. */
+export function configuredResets(config: Config, role: Role, numTasks: number) {
+  const env = config.env[role];
+  return selectResets({
+    numTasks,
+    trials: env.trials,
+    taskIds: env.task_id_filter,
+    specificResetId: env.specific_reset_id,
+  });
+}
+
+/** The order of training's resets, from the run's seed. */
+export function trainingSchedule(
+  runtime: Runtime,
+  config: Config,
+  numTasks: number,
+): ResetSchedule {
+  const seed = BigInt(config.seed);
+  return new ResetSchedule(configuredResets(config, 'train', numTasks), (pass, count) => {
+    const keys = randomNormal(runtime, seed, 'env.reset', pass, 1, count);
+    const numbers = Float32Array.from(keys.read() as Float32Array);
+    keys.dispose();
+    return numbers;
+  });
+}
+
+export function createEnvironments(
+  runtime: Runtime,
+  config: Config,
+  role: Role,
+  backend: VecEnvBackend,
+  schedule: ResetSource,
+): Environments {
+  const env = config.env[role];
+  return new Environments({
+    runtime,
+    backend,
+    schedule,
+    chunk: config.actor.model.num_action_chunks,
+    maxEpisodeSteps: env.max_episode_steps,
+    // An evaluation counts every episode once: a finished environment waits.
+    autoReset: role === 'train' && env.auto_reset,
+    chunkReward: config.algorithm.chunk_reward,
+    gamma: config.algorithm.gamma,
+    frameSize: config.actor.model.openpi.dsrl_image_size,
+    prompt: () => 'tidy', // tabletop's one instruction; the layout tells the task
+  });
+}
+
+/** What the loop and the evaluation need of the frozen policy. */
+export type SamplingPolicy = Pick<FrozenPolicy, 'sample' | 'metadata'>;

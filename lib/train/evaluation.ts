@@ -1,0 +1,195 @@
+import type { Config } from '../config/index.js';
+import { type EpisodeRecord, type Observation, type Reset, ResetList } from '../envs/index.js';
+import { AbortedError } from '../errors.js';
+import { type Agent, randomNormal, type Runtime, Tensor } from '../native/index.js';
+import {
+  configuredResets,
+  createBackend,
+  createEnvironments,
+  type SamplingPolicy,
+} from './environments.js';
+
+/** Environments of a wave; more take memory and gain nothing. */
+const WAVE = 50;
+
+/**
+ * Noise of the frozen policy alone: `iid` N(0, I) for every action of the sequence, `tiled` one
+ * N(0, I) repeated over it, `uniform` one U(-b, b) repeated over it.
+ */
+export type NoiseKind = 'iid' | 'tiled' | 'uniform';
+
+export interface EvaluationRequest {
+  config: Config;
+  runtime: Runtime;
+  policy: SamplingPolicy;
+  /** Acts deterministically; null: the frozen policy alone, under `noise`. */
+  agent: Agent | null;
+  noise?: NoiseKind | undefined;
+  /** How often every (task, trial) is run (1). */
+  repeats?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface TaskResult {
+  task: number;
+  successes: number;
+  episodes: number;
+  /** The 95 % Wilson interval of the success. */
+  low: number;
+  high: number;
+}
+
+/** Fractions of all episodes with their 95 % Wilson interval, and per task. */
+export interface EvaluationResult {
+  success: number;
+  low: number;
+  high: number;
+  episodes: number;
+  return: number;
+  episode_len: number;
+  success_at_end: number;
+  tasks: TaskResult[];
+}
+
+/**
+ * Runs the configured (task, trial) once each, at most `env.eval.total_num_envs` of them, in waves.
+ * Environments and random streams are its own, so a training around it goes on unchanged.
+ *
+ * @throws AbortedError if the signal fires between two chunks
+ */
+export async function evaluate(request: EvaluationRequest): Promise<EvaluationResult> {
+  const { config, runtime, repeats = 1 } = request;
+  const probe = createBackend(runtime, config, 'eval', 1);
+  const pairs = configuredResets(config, 'eval', probe.numTasks);
+  const once = pairs.slice(0, config.env.eval.total_num_envs);
+  const resets = Array.from({ length: repeats }, () => once).flat();
+
+  const width = Math.min(WAVE, resets.length);
+  const backend = width === 1 ? probe : createBackend(runtime, config, 'eval', width);
+  const episodes: EpisodeRecord[] = [];
+  const draw = new NoiseSource(request);
+  for (let start = 0; start < resets.length; start += width) {
+    const wave = resets.slice(start, start + width);
+    episodes.push(...(await runWave(request, backend, wave, draw)));
+  }
+  return summarize(episodes);
+}
+
+async function runWave(
+  request: EvaluationRequest,
+  backend: ReturnType<typeof createBackend>,
+  resets: readonly Reset[],
+  draw: NoiseSource,
+): Promise<EpisodeRecord[]> {
+  const { config, runtime, policy, signal } = request;
+  const envs = createEnvironments(runtime, config, 'eval', backend, new ResetList(resets));
+  const episodes: EpisodeRecord[] = [];
+  let obs = await envs.reset();
+  try {
+    while (!envs.allDone) {
+      if (signal?.aborted === true) {
+        throw new AbortedError('SIGINT', 'the evaluation was stopped', {
+          hint: 'run it again; it keeps no state',
+        });
+      }
+      const noise = await draw.next(obs, backend.numEnvs);
+      const actions = await policy.sample(obs, noise, config.actor.model.num_steps);
+      noise.dispose();
+      const result = await envs.stepChunk(actions);
+      actions.dispose();
+      obs.dispose();
+      obs = result.obs;
+      episodes.push(...result.episodes);
+    }
+  } finally {
+    obs.dispose();
+  }
+  return episodes;
+}
+
+/** The noise of each decision: the agent's mean, or draws of a stream of the evaluation's own. */
+class NoiseSource {
+  readonly #request: EvaluationRequest;
+  #step = 0;
+
+  constructor(request: EvaluationRequest) {
+    this.#request = request;
+  }
+
+  async next(obs: Observation, envs: number): Promise<Tensor<'float32'>> {
+    const { agent, config, policy, noise = 'iid' } = this.#request;
+    const step = this.#step++;
+    if (agent !== null) {
+      const { frame, state } = obs;
+      return agent.act({ frame, state }, { step, deterministic: true });
+    }
+    const { horizon, noise_dim: width } = policy.metadata;
+    switch (noise) {
+      case 'iid':
+        return this.#tensor(this.#normal(step, envs, horizon * width), [envs, horizon, width]);
+      case 'tiled':
+        return this.#tensor(this.#normal(step, envs, width), [envs, width]);
+      case 'uniform': {
+        // exp(-(x^2 + y^2) / 2) of two normals is uniform in (0, 1).
+        const normals = this.#normal(step, envs, 2 * width);
+        const bound = config.actor.model.openpi.dsrl_noise_magnitude;
+        const values = Float32Array.from({ length: envs * width }, (_, index) => {
+          const [x, y] = [normals[2 * index] as number, normals[2 * index + 1] as number];
+          return bound * (2 * Math.exp(-(x * x + y * y) / 2) - 1);
+        });
+        return this.#tensor(values, [envs, width]);
+      }
+    }
+  }
+
+  #normal(step: number, rows: number, columns: number): Float32Array {
+    const { runtime, config } = this.#request;
+    const drawn = randomNormal(runtime, BigInt(config.seed), 'eval.noise', step, rows, columns);
+    const values = Float32Array.from(drawn.read() as Float32Array);
+    drawn.dispose();
+    return values;
+  }
+
+  #tensor(values: Float32Array, shape: number[]): Tensor<'float32'> {
+    return Tensor.from(this.#request.runtime, values, shape);
+  }
+}
+
+function summarize(episodes: readonly EpisodeRecord[]): EvaluationResult {
+  const byTask = new Map<number, EpisodeRecord[]>();
+  for (const episode of episodes) {
+    byTask.set(episode.task, [...(byTask.get(episode.task) ?? []), episode]);
+  }
+  const count = episodes.length;
+  const successes = countSuccesses(episodes);
+  const mean = (value: (episode: EpisodeRecord) => number) =>
+    episodes.reduce((sum, episode) => sum + value(episode), 0) / count;
+  return {
+    success: successes / count,
+    ...wilson(successes, count),
+    episodes: count,
+    return: mean((episode) => episode.return),
+    episode_len: mean((episode) => episode.length),
+    success_at_end: successes / count, // an episode ends at its success
+    tasks: [...byTask]
+      .sort(([a], [b]) => a - b)
+      .map(([task, own]) => {
+        const good = countSuccesses(own);
+        return { task, successes: good, episodes: own.length, ...wilson(good, own.length) };
+      }),
+  };
+}
+
+function countSuccesses(episodes: readonly EpisodeRecord[]): number {
+  return episodes.filter(({ success }) => success).length;
+}
+
+/** The 95 % Wilson score interval of `successes` of `count`. */
+export function wilson(successes: number, count: number): { low: number; high: number } {
+  const z = 1.959963984540054;
+  const p = successes / count;
+  const denominator = 1 + z ** 2 / count;
+  const centre = (p + z ** 2 / (2 * count)) / denominator;
+  const half = (z / denominator) * Math.sqrt((p * (1 - p)) / count + z ** 2 / (4 * count ** 2));
+  return { low: Math.max(0, centre - half), high: Math.min(1, centre + half) };
+}

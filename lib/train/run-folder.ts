@@ -1,0 +1,77 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { availableParallelism, totalmem } from 'node:os';
+import { join, resolve } from 'node:path';
+import { type Config, configToYaml } from '../config/index.js';
+import { EnvironmentSetupError, UsageError } from '../errors.js';
+import type { Runtime } from '../native/index.js';
+
+/**
+ * Makes a run's folder with its config.yaml and env.json:
+ * `<log_path>/<experiment_name>-<YYYYMMDD-HHMMSS>-s<seed>`, or `runDir` itself.
+ *
+ * @returns the absolute path
+ * @throws UsageError ERR_DSRL_RUN_EXISTS for a folder that holds something
+ * @throws EnvironmentSetupError ERR_DSRL_RUN_UNWRITABLE
+ */
+export function createRunFolder(
+  config: Config,
+  runtime: Runtime,
+  runDir: string | undefined,
+  now: Date = new Date(),
+): string {
+  const { log_path, experiment_name } = config.runner.logger;
+  const name = `${experiment_name}-${timestamp(now)}-s${config.seed}`;
+  const folder = resolve(runDir ?? join(log_path, name));
+  refuseOccupied(folder);
+  try {
+    mkdirSync(join(folder, 'checkpoints'), { recursive: true });
+    writeFileSync(join(folder, 'config.yaml'), configToYaml(config));
+    writeFileSync(
+      join(folder, 'env.json'),
+      `${JSON.stringify({ ...versions(runtime), ...machine(), began: now.toISOString() }, null, 2)}\n`,
+    );
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new EnvironmentSetupError(
+      'ERR_DSRL_RUN_UNWRITABLE',
+      `cannot write the run folder ${folder}: ${reason}`,
+      { hint: 'name a writable folder: --run-dir DIR, or runner.logger.log_path=DIR', cause },
+    );
+  }
+  return folder;
+}
+
+function refuseOccupied(folder: string): void {
+  if (!existsSync(folder)) return;
+  if (statSync(folder).isDirectory() && readdirSync(folder).length === 0) return;
+  throw new UsageError('ERR_DSRL_RUN_EXISTS', `the run folder ${folder} exists already`, {
+    hint: `go on from it with \`--resume ${folder}\`, or name another with \`--run-dir DIR\``,
+  });
+}
+
+/** Versions of what computes; they stand in env.json and in every checkpoint. */
+export function versions(runtime: Runtime): Record<string, string> {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const { version } = JSON.parse(manifest) as { version: string };
+  return {
+    'dsrl-native': version,
+    node: process.versions.node,
+    torch: runtime.torchVersion,
+    device: runtime.device,
+  };
+}
+
+function machine() {
+  return {
+    platform: `${process.platform}-${process.arch}`,
+    cores: availableParallelism(),
+    memory: totalmem(),
+  };
+}
+
+/** Local time as YYYYMMDD-HHMMSS. */
+function timestamp(date: Date): string {
+  const two = (value: number) => String(value).padStart(2, '0');
+  const day = `${date.getFullYear()}${two(date.getMonth() + 1)}${two(date.getDate())}`;
+  return `${day}-${two(date.getHours())}${two(date.getMinutes())}${two(date.getSeconds())}`;
+}

@@ -1,0 +1,101 @@
+#include <ATen/Parallel.h>
+#include <malloc.h>
+#include <torch/headeronly/version.h>
+
+#include "addon/compute_thread.h"
+#include "addon/environment.h"
+#include "addon/environment_handles.h"
+#include "addon/guard.h"
+#include "addon/learner_handle.h"
+#include "addon/settings.h"
+#include "addon/tensor_handle.h"
+#include "core/random/tensor_random.h"
+
+namespace dsrl::addon {
+namespace {
+
+void SetThreads(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    const int count = info[0].As<Napi::Number>().Int32Value();
+    if (count < 1 || count > 1024) {
+      throw Error("ERR_DSRL_THREADS", "the number of threads must lie in [1, 1024]");
+    }
+    at::set_num_threads(count);
+  });
+}
+
+Napi::Value GetThreads(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), at::get_num_threads());
+}
+
+Napi::Value ResizeFrames(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    return TensorHandle::wrap(info.Env(), resize_frames(tensor_argument(info[0], "pictures"),
+                                                        info[1].As<Napi::Number>().Int64Value()));
+  });
+}
+
+Napi::Value RandomNormal(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const RandomStream stream(seed_argument(info[0]), info[1].As<Napi::String>().Utf8Value());
+    return TensorHandle::wrap(
+        info.Env(), random_normal(stream, info[2].As<Napi::Number>().Int64Value(),
+                                  info[3].As<Napi::Number>().Int64Value(),
+                                  info[4].As<Napi::Number>().Int64Value(), at::kCPU));
+  });
+}
+
+Napi::Value RandomStreamValues(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Napi::Env env = info.Env();
+    const RandomStream stream(seed_argument(info[0]), info[1].As<Napi::String>().Utf8Value());
+    const auto step = info[2].As<Napi::Number>().Uint32Value();
+    const auto row = info[3].As<Napi::Number>().Uint32Value();
+    const auto count = info[4].As<Napi::Number>().Int64Value();
+    if (count < 0 || count > 1'000'000) {
+      throw Error("ERR_DSRL_USAGE", "count must lie in [0, 1000000]");
+    }
+    std::vector<uint32_t> words(static_cast<size_t>(count));
+    std::vector<float> uniform(words.size()), normal(words.size());
+    stream.words(step, row, words);
+    stream.uniform(step, row, uniform);
+    stream.normal(step, row, normal);
+    Napi::Object object = Napi::Object::New(env);
+    const auto list = [&](const auto& values) {
+      Napi::Array array = Napi::Array::New(env, values.size());
+      for (uint32_t i = 0; i < values.size(); ++i) array.Set(i, static_cast<double>(values[i]));
+      return array;
+    };
+    object.Set("u32", list(words));
+    object.Set("uniform", list(uniform));
+    object.Set("normal", list(normal));
+    return object;
+  });
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  // Freed tensors stay with the allocator: returning them costs thousands of page faults an update.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  env.SetInstanceData(new Environment);
+  exports.Set("torchVersion", TORCH_VERSION);
+  exports.Set("setThreads", Napi::Function::New(env, SetThreads));
+  exports.Set("getThreads", Napi::Function::New(env, GetThreads));
+  exports.Set("resizeFrames", Napi::Function::New(env, ResizeFrames));
+  exports.Set("randomNormal", Napi::Function::New(env, RandomNormal));
+  exports.Set("randomStream", Napi::Function::New(env, RandomStreamValues));
+  exports.Set("shutdown", Napi::Function::New(
+                              env, [](const Napi::CallbackInfo&) { stop_all_threads(); }));
+  TensorHandle::Register(env, exports);
+  AgentHandle::Register(env, exports);
+  ReplayHandle::Register(env, exports);
+  LearnerHandle::Register(env, exports);
+  PolicyHandle::Register(env, exports);
+  TabletopHandle::Register(env, exports);
+  return exports;
+}
+
+NODE_API_MODULE(dsrl_core, Init)
+
+}  // namespace
+}  // namespace dsrl::addon

@@ -1,0 +1,137 @@
+#include "addon/compute_thread.h"
+
+#include <cstdlib>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "addon/guard.h"
+
+namespace dsrl::addon {
+namespace {
+
+// Every live thread, for atexit. Leaked on purpose: a static with a destructor would be gone
+// before the last thread is joined.
+struct Registry {
+  std::mutex mutex;
+  std::set<ComputeThread*> threads;
+};
+
+Registry& registry() {
+  static Registry* const instance = new Registry;
+  return *instance;
+}
+
+void stop_at_exit() { stop_all_threads(); }
+
+}  // namespace
+
+struct ComputeThread::Job {
+  Job(Napi::Env env, Work body) : deferred(Napi::Promise::Deferred::New(env)), work(std::move(body)) {}
+  Napi::Promise::Deferred deferred;
+  Work work;
+  MakeValue make_value;
+  std::exception_ptr failure;
+};
+
+struct ComputeThread::Queue {
+  std::mutex mutex;
+  std::condition_variable wake;
+  std::deque<std::unique_ptr<Job>> jobs;
+  bool stopping = false;
+  Napi::ThreadSafeFunction to_javascript;
+  int pending = 0;  // jobs not yet settled; the JavaScript thread's own
+};
+
+ComputeThread::ComputeThread(Napi::Env env)
+    : queue_(std::make_shared<Queue>()), cancelled_(std::make_shared<std::atomic<bool>>(false)) {
+  static const bool registered = std::atexit(stop_at_exit) == 0;
+  (void)registered;
+  queue_->to_javascript = Napi::ThreadSafeFunction::New(
+      env, Napi::Function::New(env, [](const Napi::CallbackInfo&) {}), "dsrl-native", 0, 1);
+  queue_->to_javascript.Unref(env);
+  thread_ = std::thread(loop, queue_);
+  const std::lock_guard<std::mutex> lock(registry().mutex);
+  registry().threads.insert(this);
+}
+
+ComputeThread::~ComputeThread() {
+  {
+    const std::lock_guard<std::mutex> lock(registry().mutex);
+    registry().threads.erase(this);
+  }
+  stop();
+}
+
+void ComputeThread::stop() {
+  cancelled_->store(true);
+  std::deque<std::unique_ptr<Job>> dropped;
+  {
+    const std::lock_guard<std::mutex> lock(queue_->mutex);
+    queue_->stopping = true;
+    dropped.swap(queue_->jobs);
+  }
+  queue_->wake.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+Napi::Promise ComputeThread::run(Napi::Env env, Work work) {
+  auto job = std::make_unique<Job>(env, std::move(work));
+  const Napi::Promise promise = job->deferred.Promise();
+  {
+    const std::lock_guard<std::mutex> lock(queue_->mutex);
+    if (queue_->stopping) {
+      throw Error("ERR_DSRL_DISPOSED", "the native runtime has been shut down");
+    }
+    queue_->jobs.push_back(std::move(job));
+  }
+  // The event loop stays alive while work is under way, and only then.
+  if (queue_->pending++ == 0) queue_->to_javascript.Ref(env);
+  queue_->wake.notify_one();
+  return promise;
+}
+
+void ComputeThread::loop(std::shared_ptr<Queue> queue) {
+  while (true) {
+    std::unique_ptr<Job> job;
+    {
+      std::unique_lock<std::mutex> lock(queue->mutex);
+      queue->wake.wait(lock, [&] { return queue->stopping || !queue->jobs.empty(); });
+      if (queue->stopping) return;
+      job = std::move(queue->jobs.front());
+      queue->jobs.pop_front();
+    }
+    try {
+      job->make_value = job->work();
+    } catch (...) {
+      job->failure = std::current_exception();
+    }
+    job->work = nullptr;  // what the job owns is released here, not on the JavaScript thread
+    Job* const settled = job.get();
+    const napi_status status = queue->to_javascript.NonBlockingCall(
+        settled, [queue](Napi::Env env, Napi::Function, Job* raw) {
+          const std::unique_ptr<Job> done(raw);
+          if (static_cast<napi_env>(env) == nullptr) return;  // the environment is going down
+          if (--queue->pending == 0) queue->to_javascript.Unref(env);
+          const Napi::HandleScope scope(env);
+          try {
+            if (done->failure) std::rethrow_exception(done->failure);
+            done->deferred.Resolve(done->make_value(env));
+          } catch (...) {
+            done->deferred.Reject(current_exception(env).Value());
+          }
+        });
+    if (status == napi_ok) job.release();
+  }
+}
+
+void stop_all_threads() {
+  std::vector<ComputeThread*> threads;
+  {
+    const std::lock_guard<std::mutex> lock(registry().mutex);
+    threads.assign(registry().threads.begin(), registry().threads.end());
+  }
+  for (ComputeThread* thread : threads) thread->stop();
+}
+
+}  // namespace dsrl::addon

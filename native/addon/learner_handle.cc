@@ -1,0 +1,275 @@
+#include "addon/learner_handle.h"
+
+#include "addon/environment.h"
+#include "addon/guard.h"
+#include "addon/settings.h"
+#include "addon/tensor_handle.h"
+#include "core/checkpoint/batch_file.h"
+#include "core/checkpoint/learner_files.h"
+
+namespace dsrl::addon {
+namespace {
+
+at::Device device_argument(const Napi::Value& value) {
+  return at::Device(value.As<Napi::String>().Utf8Value());
+}
+
+Napi::Value row_object(Napi::Env env, const UpdateMetrics& row) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("update", static_cast<double>(row.update));
+  for (const auto& [name, value] : row.values) object.Set(name, value);
+  return object;
+}
+
+template <typename T>
+std::vector<T> copied(const Napi::Value& value, napi_typedarray_type type, const char* what) {
+  napi_typedarray_type found = napi_int8_array;
+  size_t length = 0;
+  void* data = nullptr;
+  if (!value.IsTypedArray() ||
+      napi_get_typedarray_info(value.Env(), value, &found, &length, &data, nullptr, nullptr) !=
+          napi_ok ||
+      found != type) {
+    throw Napi::TypeError::New(value.Env(), std::string(what) + " has the wrong typed array");
+  }
+  const auto* first = static_cast<const T*>(data);
+  return std::vector<T>(first, first + length);
+}
+
+}  // namespace
+
+void AgentHandle::Register(Napi::Env env, Napi::Object exports) {
+  exports.Set("Agent", DefineClass(env, "Agent",
+                                   {InstanceMethod("act", &AgentHandle::Act),
+                                    InstanceMethod("load", &AgentHandle::Load),
+                                    InstanceMethod("version", &AgentHandle::Version)}));
+}
+
+AgentHandle::AgentHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<AgentHandle>(info) {
+  guarded(info.Env(), [&] {
+    napi_type_tag_object(info.Env(), info.This(), &kTag);
+    agent_ = std::make_shared<Agent>(network_config(info[0].As<Napi::Object>()),
+                                     seed_argument(info[1]), device_argument(info[2]));
+  });
+}
+
+Napi::Value AgentHandle::Act(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const at::Tensor frames = tensor_argument(info[0], "frames");
+    const at::Tensor states = tensor_argument(info[1], "states");
+    const int64_t step = info[2].As<Napi::Number>().Int64Value();
+    const bool deterministic = info[3].ToBoolean().Value();
+    return Environment::of(info.Env())
+        .inference(info.Env())
+        .run(info.Env(), [agent = agent_, frames, states, step, deterministic]() -> MakeValue {
+          const at::Tensor noise = agent->act(frames, states, step, deterministic);
+          return [noise](Napi::Env env) -> Napi::Value { return TensorHandle::wrap(env, noise); };
+        });
+  });
+}
+
+void AgentHandle::Load(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    load_acting_agent(*agent_, info[0].As<Napi::String>().Utf8Value(),
+                      info[1].As<Napi::Number>().Int64Value());
+  });
+}
+
+Napi::Value AgentHandle::Version(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(agent_->version()));
+}
+
+void ReplayHandle::Register(Napi::Env env, Napi::Object exports) {
+  exports.Set("Replay", DefineClass(env, "Replay",
+                                    {InstanceMethod("append", &ReplayHandle::Append),
+                                     InstanceMethod("size", &ReplayHandle::Size),
+                                     InstanceMethod("total", &ReplayHandle::Total),
+                                     InstanceMethod("capacity", &ReplayHandle::Capacity),
+                                     InstanceMethod("save", &ReplayHandle::Save),
+                                     InstanceMethod("load", &ReplayHandle::Load)}));
+}
+
+ReplayHandle::ReplayHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ReplayHandle>(info) {
+  guarded(info.Env(), [&] {
+    napi_type_tag_object(info.Env(), info.This(), &kTag);
+    replay_ = std::make_shared<Shared<Replay>>(
+        network_config(info[0].As<Napi::Object>()), info[1].As<Napi::Number>().Int64Value(),
+        info[2].As<Napi::Number>().Int64Value(), device_argument(info[3]));
+  });
+}
+
+void ReplayHandle::Append(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    const auto object = info[0].As<Napi::Object>();
+    ReplayRows rows;
+    rows.images = tensor_argument(object.Get("images"), "images");
+    rows.states = tensor_argument(object.Get("states"), "states");
+    rows.next_images = tensor_argument(object.Get("nextImages"), "nextImages");
+    rows.next_states = tensor_argument(object.Get("nextStates"), "nextStates");
+    rows.noise = tensor_argument(object.Get("noise"), "noise");
+    rows.rewards = copied<float>(object.Get("rewards"), napi_float32_array, "rewards");
+    rows.steps = copied<int32_t>(object.Get("steps"), napi_int32_array, "steps");
+    rows.terminated = copied<uint8_t>(object.Get("terminated"), napi_uint8_array, "terminated");
+    rows.active = copied<uint8_t>(object.Get("active"), napi_uint8_array, "active");
+    rows.version = object.Get("version").As<Napi::Number>().Int64Value();
+    const auto lock = claim(*replay_, "replay");
+    replay_->object.append(rows);
+  });
+}
+
+Napi::Value ReplayHandle::Size(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(replay_->object.size()));
+}
+Napi::Value ReplayHandle::Total(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(replay_->object.total()));
+}
+Napi::Value ReplayHandle::Capacity(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(replay_->object.capacity()));
+}
+
+Napi::Value ReplayHandle::Save(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const std::string folder = info[0].As<Napi::String>().Utf8Value();
+    const std::string previous = info[1].As<Napi::String>().Utf8Value();
+    return Environment::of(info.Env())
+        .inference(info.Env())
+        .run(info.Env(), [replay = replay_, folder, previous]() -> MakeValue {
+          const auto lock = claim(*replay, "replay");
+          replay->object.save(folder, previous);
+          return [](Napi::Env env) { return env.Undefined(); };
+        });
+  });
+}
+
+Napi::Value ReplayHandle::Load(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const std::string folder = info[0].As<Napi::String>().Utf8Value();
+    return Environment::of(info.Env())
+        .inference(info.Env())
+        .run(info.Env(), [replay = replay_, folder]() -> MakeValue {
+          const auto lock = claim(*replay, "replay");
+          replay->object.load(folder);
+          return [](Napi::Env env) { return env.Undefined(); };
+        });
+  });
+}
+
+void LearnerHandle::Register(Napi::Env env, Napi::Object exports) {
+  using Handle = LearnerHandle;
+  exports.Set("Learner",
+              DefineClass(env, "Learner",
+                          {InstanceMethod("update", &Handle::Update),
+                           InstanceMethod("cancel", &Handle::Cancel),
+                           InstanceMethod("updateFromFile", &Handle::UpdateFromFile),
+                           InstanceMethod("publish", &Handle::Publish),
+                           InstanceMethod("finite", &Handle::Finite),
+                           InstanceMethod("updates", &Handle::Updates),
+                           InstanceMethod("setUpdates", &Handle::SetUpdates),
+                           InstanceMethod("parameterCounts", &Handle::ParameterCounts),
+                           InstanceMethod("resetTarget", &Handle::ResetTarget),
+                           InstanceMethod("saveAgent", &Handle::Save<save_agent>),
+                           InstanceMethod("saveTarget", &Handle::Save<save_target>),
+                           InstanceMethod("saveOptimizer", &Handle::Save<save_optimizer>),
+                           InstanceMethod("loadAgent", &Handle::Load<load_agent>),
+                           InstanceMethod("loadTarget", &Handle::Load<load_target>),
+                           InstanceMethod("loadOptimizer", &Handle::Load<load_optimizer>)}));
+}
+
+LearnerHandle::LearnerHandle(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<LearnerHandle>(info) {
+  guarded(info.Env(), [&] {
+    learner_ = std::make_shared<Shared<Learner>>(learner_config(info[0].As<Napi::Object>()),
+                                                 seed_argument(info[1]), device_argument(info[2]));
+  });
+}
+
+Napi::Value LearnerHandle::Update(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const int64_t count = info[0].As<Napi::Number>().Int64Value();
+    const auto replay = unwrap<ReplayHandle>(info[1], "replay").replay();
+    if (!thread_) thread_ = std::make_unique<ComputeThread>(info.Env());
+    const auto cancelled = thread_->cancelled();
+    cancelled->store(false);
+    return thread_->run(info.Env(), [learner = learner_, replay, count, cancelled]() -> MakeValue {
+      const auto learner_lock = claim(*learner, "learner");
+      const auto replay_lock = claim(*replay, "replay");
+      auto rows = learner->object.update(count, replay->object, *cancelled);
+      return [rows = std::move(rows)](Napi::Env env) -> Napi::Value {
+        Napi::Array array = Napi::Array::New(env, rows.size());
+        for (uint32_t i = 0; i < rows.size(); ++i) array.Set(i, row_object(env, rows[i]));
+        return array;
+      };
+    });
+  });
+}
+
+void LearnerHandle::Cancel(const Napi::CallbackInfo& info) {
+  if (thread_) thread_->cancel();
+}
+
+Napi::Value LearnerHandle::UpdateFromFile(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto lock = claim(*learner_, "learner");
+    Learner& learner = learner_->object;
+    const BatchFile file = read_batch(info[0].As<Napi::String>().Utf8Value(),
+                                      learner.config().network, learner.device());
+    return row_object(info.Env(), Learner::read({learner.update(file.batch, file.noise)}).at(0));
+  });
+}
+
+void LearnerHandle::Publish(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    const auto lock = claim(*learner_, "learner");
+    learner_->object.publish(*unwrap<AgentHandle>(info[0], "agent").agent());
+  });
+}
+
+Napi::Value LearnerHandle::Finite(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto lock = claim(*learner_, "learner");
+    return Napi::Boolean::New(info.Env(), learner_->object.finite());
+  });
+}
+
+Napi::Value LearnerHandle::Updates(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(learner_->object.updates()));
+}
+
+void LearnerHandle::SetUpdates(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    const auto lock = claim(*learner_, "learner");
+    learner_->object.set_updates(info[0].As<Napi::Number>().Int64Value());
+  });
+}
+
+Napi::Value LearnerHandle::ParameterCounts(const Napi::CallbackInfo& info) {
+  Napi::Object counts = Napi::Object::New(info.Env());
+  counts.Set("actor", static_cast<double>(learner_->object.actor_parameters()));
+  counts.Set("critic", static_cast<double>(learner_->object.critic_parameters()));
+  return counts;
+}
+
+void LearnerHandle::ResetTarget(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    const auto lock = claim(*learner_, "learner");
+    learner_->object.reset_target();
+  });
+}
+
+template <void (*Transfer)(const Learner&, const std::string&)>
+void LearnerHandle::Save(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    const auto lock = claim(*learner_, "learner");
+    Transfer(learner_->object, info[0].As<Napi::String>().Utf8Value());
+  });
+}
+
+template <void (*Transfer)(Learner&, const std::string&)>
+void LearnerHandle::Load(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    const auto lock = claim(*learner_, "learner");
+    Transfer(learner_->object, info[0].As<Napi::String>().Utf8Value());
+  });
+}
+
+}  // namespace dsrl::addon

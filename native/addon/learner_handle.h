@@ -1,0 +1,94 @@
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <mutex>
+
+#include "addon/compute_thread.h"
+#include "core/error.h"
+#include "core/replay/replay.h"
+#include "core/sac/agent.h"
+#include "core/sac/learner.h"
+
+namespace dsrl::addon {
+
+/// A core object and the lock that says who uses it. JavaScript may call at any time; a call that
+/// finds the object in use fails with ERR_DSRL_BUSY instead of waiting, since waiting would hold
+/// the event loop for a whole block of updates.
+template <typename T>
+struct Shared {
+  template <typename... Arguments>
+  explicit Shared(Arguments&&... arguments) : object(std::forward<Arguments>(arguments)...) {}
+  T object;
+  std::mutex mutex;
+};
+
+template <typename T>
+std::unique_lock<std::mutex> claim(Shared<T>& shared, const char* what) {
+  std::unique_lock<std::mutex> lock(shared.mutex, std::try_to_lock);
+  if (!lock) {
+    throw Error("ERR_DSRL_BUSY", std::string("the ") + what +
+                                     " is in use by an update: await it before this call");
+  }
+  return lock;
+}
+
+/// The acting agent (core/sac/agent.h, which has its own lock).
+class AgentHandle : public Napi::ObjectWrap<AgentHandle> {
+ public:
+  static constexpr napi_type_tag kTag{0x6473726c4167656e, 0x7448616e646c6501};
+  static void Register(Napi::Env env, Napi::Object exports);
+  explicit AgentHandle(const Napi::CallbackInfo& info);
+  const std::shared_ptr<Agent>& agent() const { return agent_; }
+
+ private:
+  Napi::Value Act(const Napi::CallbackInfo& info);
+  void Load(const Napi::CallbackInfo& info);
+  Napi::Value Version(const Napi::CallbackInfo& info);
+  std::shared_ptr<Agent> agent_;
+};
+
+class ReplayHandle : public Napi::ObjectWrap<ReplayHandle> {
+ public:
+  static constexpr napi_type_tag kTag{0x6473726c5265706c, 0x617948616e646c01};
+  static void Register(Napi::Env env, Napi::Object exports);
+  explicit ReplayHandle(const Napi::CallbackInfo& info);
+  const std::shared_ptr<Shared<Replay>>& replay() const { return replay_; }
+
+ private:
+  void Append(const Napi::CallbackInfo& info);
+  Napi::Value Size(const Napi::CallbackInfo& info);
+  Napi::Value Total(const Napi::CallbackInfo& info);
+  Napi::Value Capacity(const Napi::CallbackInfo& info);
+  Napi::Value Save(const Napi::CallbackInfo& info);
+  Napi::Value Load(const Napi::CallbackInfo& info);
+  std::shared_ptr<Shared<Replay>> replay_;
+};
+
+/// The learner, with a compute thread of its own.
+class LearnerHandle : public Napi::ObjectWrap<LearnerHandle> {
+ public:
+  static void Register(Napi::Env env, Napi::Object exports);
+  explicit LearnerHandle(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value Update(const Napi::CallbackInfo& info);
+  void Cancel(const Napi::CallbackInfo& info);
+  Napi::Value UpdateFromFile(const Napi::CallbackInfo& info);
+  void Publish(const Napi::CallbackInfo& info);
+  Napi::Value Finite(const Napi::CallbackInfo& info);
+  Napi::Value Updates(const Napi::CallbackInfo& info);
+  void SetUpdates(const Napi::CallbackInfo& info);
+  Napi::Value ParameterCounts(const Napi::CallbackInfo& info);
+  void ResetTarget(const Napi::CallbackInfo& info);
+  template <void (*Transfer)(const Learner&, const std::string&)>
+  void Save(const Napi::CallbackInfo& info);
+  template <void (*Transfer)(Learner&, const std::string&)>
+  void Load(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<Shared<Learner>> learner_;
+  std::unique_ptr<ComputeThread> thread_;
+};
+
+}  // namespace dsrl::addon

@@ -1,0 +1,136 @@
+#include "addon/settings.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace dsrl::addon {
+namespace {
+
+[[noreturn]] void mistyped(const Napi::Object& object, const char* name, const char* expected) {
+  throw Napi::TypeError::New(object.Env(), std::string(name) + " must be " + expected);
+}
+
+double number(const Napi::Object& object, const char* name) {
+  const Napi::Value value = object.Get(name);
+  if (!value.IsNumber()) mistyped(object, name, "a number");
+  return value.As<Napi::Number>().DoubleValue();
+}
+
+int64_t integer(const Napi::Object& object, const char* name) {
+  return static_cast<int64_t>(number(object, name));
+}
+
+bool boolean(const Napi::Object& object, const char* name) {
+  const Napi::Value value = object.Get(name);
+  if (!value.IsBoolean()) mistyped(object, name, "a boolean");
+  return value.As<Napi::Boolean>().Value();
+}
+
+template <typename T>
+std::vector<T> numbers(const Napi::Object& object, const char* name) {
+  const Napi::Value value = object.Get(name);
+  if (!value.IsArray()) mistyped(object, name, "a list of numbers");
+  const auto array = value.As<Napi::Array>();
+  std::vector<T> result;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::Value item = array.Get(i);
+    if (!item.IsNumber()) mistyped(object, name, "a list of numbers");
+    result.push_back(static_cast<T>(item.As<Napi::Number>().DoubleValue()));
+  }
+  return result;
+}
+
+template <typename T>
+T choice(const Napi::Object& object, const char* name, const std::map<std::string, T>& choices) {
+  const Napi::Value value = object.Get(name);
+  if (value.IsString()) {
+    const auto found = choices.find(value.As<Napi::String>().Utf8Value());
+    if (found != choices.end()) return found->second;
+  }
+  std::string expected = "one of";
+  for (const auto& [key, unused] : choices) expected += " '" + key + "'";
+  mistyped(object, name, expected.c_str());
+}
+
+AdamConfig adam(const Napi::Object& object, const std::string& group) {
+  const auto betas = numbers<double>(object, (group + "_betas").c_str());
+  if (betas.size() != 2) mistyped(object, (group + "_betas").c_str(), "two numbers");
+  return {number(object, (group + "_lr").c_str()), betas[0], betas[1], number(object, "adam_eps"),
+          number(object, (group + "_clip").c_str())};
+}
+
+}  // namespace
+
+NetworkConfig network_config(const Napi::Object& sizes) {
+  NetworkConfig config;
+  config.image_size = integer(sizes, "image_size");
+  config.image_channels = numbers<int64_t>(sizes, "image_channels");
+  config.image_kernels = numbers<int64_t>(sizes, "image_kernels");
+  config.image_strides = numbers<int64_t>(sizes, "image_strides");
+  config.image_latent_dim = integer(sizes, "image_latent_dim");
+  config.state_dim = integer(sizes, "state_dim");
+  config.state_latent_dim = integer(sizes, "state_latent_dim");
+  config.noise_dim = integer(sizes, "noise_dim");
+  config.hidden_dims = numbers<int64_t>(sizes, "hidden_dims");
+  config.num_q_heads = integer(sizes, "num_q_heads");
+  config.noise_magnitude = number(sizes, "noise_magnitude");
+  return config;
+}
+
+LearnerConfig learner_config(const Napi::Object& settings) {
+  LearnerConfig config;
+  config.network = network_config(settings);
+  config.gamma = number(settings, "gamma");
+  config.tau = number(settings, "tau");
+  const std::map<std::string, Aggregation> aggregations{{"mean", Aggregation::kMean},
+                                                        {"min", Aggregation::kMin}};
+  config.agg_q = choice(settings, "agg_q", aggregations);
+  config.actor_agg_q = choice(settings, "actor_agg_q", aggregations);
+  config.backup_entropy = boolean(settings, "backup_entropy");
+  config.bootstrap_always =
+      choice<bool>(settings, "bootstrap_type", {{"standard", false}, {"always", true}});
+  config.critic_subsample_size = integer(settings, "critic_subsample_size");
+  config.critic_actor_ratio = integer(settings, "critic_actor_ratio");
+  config.train_actor_steps = integer(settings, "train_actor_steps");
+  config.target_update_freq = integer(settings, "target_update_freq");
+  config.alpha_type = choice<AlphaType>(settings, "alpha_type",
+                                        {{"softplus", AlphaType::kSoftplus},
+                                         {"exp", AlphaType::kExp},
+                                         {"fixed_alpha", AlphaType::kFixed}});
+  config.initial_alpha = number(settings, "initial_alpha");
+  config.target_entropy = number(settings, "target_entropy");
+  config.actor_adam = adam(settings, "actor");
+  config.critic_adam = adam(settings, "critic");
+  config.alpha_adam = adam(settings, "alpha");
+  config.batch_size = integer(settings, "batch_size");
+  config.micro_batch_size = integer(settings, "micro_batch_size");
+  return config;
+}
+
+PolicySpec policy_spec(const Napi::Object& spec) {
+  return {integer(spec, "horizon"),
+          integer(spec, "noise_dim"),
+          integer(spec, "state_dim"),
+          integer(spec, "action_dim"),
+          integer(spec, "num_steps"),
+          integer(spec, "num_cameras"),
+          integer(spec, "image_size"),
+          integer(spec, "prompt_length"),
+          number(spec, "normalization_eps"),
+          numbers<double>(spec, "state_mean"),
+          numbers<double>(spec, "state_std"),
+          numbers<double>(spec, "action_mean"),
+          numbers<double>(spec, "action_std"),
+          numbers<uint8_t>(spec, "delta_action_mask")};
+}
+
+uint64_t seed_argument(const Napi::Value& value) {
+  if (!value.IsBigInt()) throw Napi::TypeError::New(value.Env(), "seed must be a BigInt");
+  bool lossless = false;
+  const uint64_t seed = value.As<Napi::BigInt>().Uint64Value(&lossless);
+  if (!lossless) throw Napi::RangeError::New(value.Env(), "seed must lie in [0, 2^64)");
+  return seed;
+}
+
+}  // namespace dsrl::addon

@@ -1,0 +1,220 @@
+#include "addon/tensor_handle.h"
+
+#include <ATen/ATen.h>
+
+#include <array>
+#include <cstring>
+
+#include "addon/environment.h"
+#include "addon/guard.h"
+
+namespace dsrl::addon {
+namespace {
+
+struct DtypeInfo {
+  at::ScalarType type;
+  const char* name;
+  napi_typedarray_type array;
+};
+constexpr std::array<DtypeInfo, 6> kDtypes{{{at::kFloat, "float32", napi_float32_array},
+                                            {at::kDouble, "float64", napi_float64_array},
+                                            {at::kLong, "int64", napi_bigint64_array},
+                                            {at::kInt, "int32", napi_int32_array},
+                                            {at::kByte, "uint8", napi_uint8_array},
+                                            {at::kBool, "bool", napi_uint8_array}}};
+
+const DtypeInfo& dtype_of(at::ScalarType type) {
+  for (const DtypeInfo& dtype : kDtypes) {
+    if (dtype.type == type) return dtype;
+  }
+  throw Error("ERR_DSRL_TENSOR_DTYPE", std::string("no typed array for ") + c10::toString(type));
+}
+
+const DtypeInfo& dtype_named(const std::string& name) {
+  for (const DtypeInfo& dtype : kDtypes) {
+    if (name == dtype.name) return dtype;
+  }
+  throw Error("ERR_DSRL_TENSOR_DTYPE", "unknown dtype '" + name + "'");
+}
+
+Napi::Value typed_array(Napi::Env env, const DtypeInfo& dtype, const Napi::ArrayBuffer& buffer,
+                        size_t count) {
+  napi_value value;
+  if (napi_create_typedarray(env, dtype.array, count, buffer, 0, &value) != napi_ok) {
+    throw Napi::Error::New(env);
+  }
+  return Napi::Value(env, value);
+}
+
+}  // namespace
+
+void TensorHandle::Register(Napi::Env env, Napi::Object exports) {
+  const Napi::Function constructor = DefineClass(
+      env, "Tensor",
+      {StaticMethod("from", &TensorHandle::From),
+       InstanceAccessor("dtype", &TensorHandle::Dtype, nullptr),
+       InstanceAccessor("shape", &TensorHandle::Shape, nullptr),
+       InstanceAccessor("device", &TensorHandle::Device, nullptr),
+       InstanceAccessor("byteLength", &TensorHandle::ByteLength, nullptr),
+       InstanceAccessor("disposed", &TensorHandle::Disposed, nullptr),
+       InstanceMethod("view", &TensorHandle::View), InstanceMethod("read", &TensorHandle::Read),
+       InstanceMethod("to", &TensorHandle::To), InstanceMethod("narrow", &TensorHandle::Narrow),
+       InstanceMethod("isFinite", &TensorHandle::IsFinite),
+       InstanceMethod("dispose", &TensorHandle::Dispose)});
+  Environment::of(env).tensor = Napi::Persistent(constructor);
+  exports.Set("Tensor", constructor);
+}
+
+TensorHandle::TensorHandle(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<TensorHandle>(info) {
+  if (info.Length() != 1 || !info[0].IsExternal()) {
+    throw Napi::TypeError::New(info.Env(), "Tensor has no public constructor: use Tensor.from");
+  }
+  napi_type_tag_object(info.Env(), info.This(), &kTag);
+  tensor_ = *info[0].As<Napi::External<at::Tensor>>().Data();
+  accounted_ = static_cast<int64_t>(tensor_.nbytes());
+  Napi::MemoryManagement::AdjustExternalMemory(info.Env(), accounted_);
+}
+
+void TensorHandle::Finalize(Napi::Env env) {
+  Napi::MemoryManagement::AdjustExternalMemory(env, -accounted_);
+}
+
+Napi::Object TensorHandle::wrap(Napi::Env env, const at::Tensor& tensor) {
+  at::Tensor copy = tensor;
+  return Environment::of(env).tensor.New({Napi::External<at::Tensor>::New(env, &copy)});
+}
+
+const at::Tensor& TensorHandle::tensor() const {
+  if (!tensor_.defined()) throw Error("ERR_DSRL_DISPOSED", "the tensor has been disposed");
+  return tensor_;
+}
+
+Napi::Value TensorHandle::From(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const DtypeInfo& dtype = dtype_named(info[2].As<Napi::String>().Utf8Value());
+    std::vector<int64_t> shape;
+    uint64_t count = 1;
+    const auto sizes = info[1].As<Napi::Array>();
+    for (uint32_t i = 0; i < sizes.Length(); ++i) {
+      const int64_t size = sizes.Get(i).As<Napi::Number>().Int64Value();
+      if (size < 0 || (size > 0 && count > (uint64_t{1} << 40) / static_cast<uint64_t>(size))) {
+        throw Error("ERR_DSRL_TENSOR_SHAPE", "the shape is not possible");
+      }
+      count *= static_cast<uint64_t>(size);
+      shape.push_back(size);
+    }
+    if (!info[0].IsTypedArray()) {
+      throw Error("ERR_DSRL_TENSOR_DTYPE", "Tensor.from needs a typed array");
+    }
+    const auto data = info[0].As<Napi::TypedArray>();
+    napi_typedarray_type found;
+    napi_get_typedarray_info(info.Env(), data, &found, nullptr, nullptr, nullptr, nullptr);
+    if (found != dtype.array || data.ElementLength() != count) {
+      throw Error("ERR_DSRL_TENSOR_SHAPE",
+                  std::string("the data does not fit: expected ") + std::to_string(count) +
+                      " elements of " + dtype.name + ", found " +
+                      std::to_string(data.ElementLength()) + " in another or the same dtype");
+    }
+    const at::Tensor tensor = at::empty(shape, dtype.type);
+    const auto* bytes =
+        static_cast<const uint8_t*>(data.ArrayBuffer().Data()) + data.ByteOffset();
+    if (count > 0) std::memcpy(tensor.mutable_data_ptr(), bytes, tensor.nbytes());
+    return wrap(info.Env(), tensor);
+  });
+}
+
+Napi::Value TensorHandle::Dtype(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return Napi::String::New(info.Env(), dtype_of(tensor().scalar_type()).name);
+  });
+}
+
+Napi::Value TensorHandle::Shape(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    Napi::Array shape = Napi::Array::New(info.Env());
+    for (int64_t i = 0; i < tensor().dim(); ++i) {
+      shape.Set(static_cast<uint32_t>(i), static_cast<double>(tensor().size(i)));
+    }
+    return shape;
+  });
+}
+
+Napi::Value TensorHandle::Device(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(),
+                 [&] { return Napi::String::New(info.Env(), tensor().device().str()); });
+}
+
+Napi::Value TensorHandle::ByteLength(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return Napi::Number::New(info.Env(), static_cast<double>(tensor().nbytes()));
+  });
+}
+
+Napi::Value TensorHandle::Disposed(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), !tensor_.defined());
+}
+
+Napi::Value TensorHandle::View(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    if (!view_.IsEmpty()) return view_.Value();
+    if (!tensor().is_cpu() || !tensor().is_contiguous()) {
+      throw Error("ERR_DSRL_TENSOR_VIEW", "view() needs a contiguous tensor on the host: use read()");
+    }
+    // The view owns a reference of its own, so it outlives the handle if it must.
+    auto* owner = new at::Tensor(tensor());
+    const Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(
+        info.Env(), owner->mutable_data_ptr(), owner->nbytes(),
+        [](Napi::Env, void*, at::Tensor* held) { delete held; }, owner);
+    const Napi::Value view = typed_array(info.Env(), dtype_of(tensor().scalar_type()), buffer,
+                                         static_cast<size_t>(tensor().numel()));
+    view_ = Napi::Persistent(view.As<Napi::Object>());
+    return view;
+  });
+}
+
+Napi::Value TensorHandle::Read(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const at::Tensor host = tensor().to(at::kCPU).contiguous();
+    Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(info.Env(), host.nbytes());
+    if (host.nbytes() > 0) std::memcpy(buffer.Data(), host.const_data_ptr(), host.nbytes());
+    return typed_array(info.Env(), dtype_of(host.scalar_type()), buffer,
+                       static_cast<size_t>(host.numel()));
+  });
+}
+
+Napi::Value TensorHandle::To(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return wrap(info.Env(), tensor().to(at::Device(info[0].As<Napi::String>().Utf8Value())));
+  });
+}
+
+Napi::Value TensorHandle::Narrow(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return wrap(info.Env(), tensor().narrow(0, info[0].As<Napi::Number>().Int64Value(),
+                                            info[1].As<Napi::Number>().Int64Value()));
+  });
+}
+
+Napi::Value TensorHandle::IsFinite(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return Napi::Boolean::New(info.Env(), tensor().isfinite().all().item<bool>());
+  });
+}
+
+void TensorHandle::Dispose(const Napi::CallbackInfo& info) {
+  if (!view_.IsEmpty()) {
+    view_.Value().As<Napi::TypedArray>().ArrayBuffer().Detach();
+    view_.Reset();
+  }
+  tensor_ = at::Tensor();
+  Napi::MemoryManagement::AdjustExternalMemory(info.Env(), -accounted_);
+  accounted_ = 0;
+}
+
+at::Tensor tensor_argument(const Napi::Value& value, const char* what) {
+  if (value.IsNull() || value.IsUndefined()) return {};
+  return unwrap<TensorHandle>(value, what).tensor();
+}
+
+}  // namespace dsrl::addon

@@ -6,10 +6,9 @@ import {
   type ComposeRequest,
   type Config,
   composeConfig,
-  configToYaml,
   listRecipes,
 } from '../config/index.js';
-import { readCheckpoint } from '../train/index.js';
+import { readCheckpointState } from '../train/index.js';
 
 /** `key=value`, `+key=value`, `~key`, `group@place=choice`: all of them but a recipe's name. */
 export function isOverride(word: string): boolean {
@@ -25,13 +24,13 @@ export function composeAloud(request: ComposeRequest): Composed {
 
 /** The configuration that a checkpoint was made with, overrides applied on top. */
 export function configOfCheckpoint(checkpoint: string, overrides: readonly string[]): Config {
-  const { config } = readCheckpoint(checkpoint);
-  if (overrides.length === 0) return config;
+  const { config } = readCheckpointState(checkpoint);
   const folder = mkdtempSync(join(tmpdir(), 'dsrl-config-'));
   try {
     const file = join(folder, 'config.yaml');
-    writeFileSync(file, configToYaml(config));
-    return composeAloud({ file, overrides }).config;
+    writeFileSync(file, config);
+    // Not aloud: its notices were told when the run was new.
+    return composeConfig({ file, overrides }).config;
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -1,12 +1,23 @@
 import { resolve } from 'node:path';
 import { replayBytes, replayCapacity, resolveModelPath, totalSteps } from '../config/index.js';
-import { createRuntime, Learner } from '../native/index.js';
+import { DivergedError } from '../errors.js';
+import {
+  createRuntime,
+  Learner,
+  type LearnerSettings,
+  Replay,
+  type Runtime,
+  Tensor,
+} from '../native/index.js';
 import { FrozenPolicy } from '../policy/index.js';
 import { learnerSettings } from '../train/index.js';
 import type { TrainPlan } from './train-plan.js';
 
-/** `train --dry-run`: opens torch and the policy, makes the networks, writes nothing. */
-export function dryRun({ config, runDir, resume }: TrainPlan): number {
+/**
+ * `train --dry-run`: opens torch and the policy, makes the networks, runs one update on data that
+ * mean nothing, writes nothing.
+ */
+export async function dryRun({ config, runDir, resume }: TrainPlan): Promise<number> {
   const runtime = createRuntime({ device: config.device });
   const folder = resolveModelPath(config);
   const policy = FrozenPolicy.load(runtime, folder);
@@ -14,6 +25,7 @@ export function dryRun({ config, runDir, resume }: TrainPlan): number {
   const settings = learnerSettings(config);
   const learner = new Learner(runtime, settings, BigInt(config.seed));
   const { actor, critic } = learner.parameterCounts;
+  await tryUpdate(runtime, settings);
   const { logger } = config.runner;
   const place = `${resolve(logger.log_path)}/${logger.experiment_name}-<time>-s${config.seed}`;
   const count = (value: number) => value.toLocaleString('en-US');
@@ -40,7 +52,7 @@ export function dryRun({ config, runDir, resume }: TrainPlan): number {
 }
 
 /** Weights, biases and layer norms of the Q heads without their encoders. */
-function headParameters(settings: ReturnType<typeof learnerSettings>): number {
+function headParameters(settings: LearnerSettings): number {
   const { image_size, image_latent_dim, state_latent_dim, noise_dim, hidden_dims } = settings;
   let width = (image_size > 0 ? image_latent_dim : 0) + state_latent_dim + noise_dim;
   let parameters = 0;
@@ -49,4 +61,36 @@ function headParameters(settings: ReturnType<typeof learnerSettings>): number {
     width = hidden;
   }
   return settings.num_q_heads * (parameters + width + 1);
+}
+
+/** One update, the actor's and the temperature's steps included, on transitions of zeros. */
+async function tryUpdate(runtime: Runtime, settings: LearnerSettings): Promise<void> {
+  const { image_size, state_dim, noise_dim } = settings;
+  const learner = new Learner(runtime, { ...settings, train_actor_steps: 0 }, 0n);
+  const numEnvs = 2;
+  const replay = new Replay(runtime, settings, 2 * numEnvs, numEnvs);
+  const zeros = (width: number) =>
+    Tensor.from(runtime, new Float32Array(numEnvs * width), [numEnvs, width]);
+  const pixels = new Uint8Array(numEnvs * image_size ** 2 * 3);
+  const frame = () =>
+    image_size === 0
+      ? null
+      : Tensor.from(runtime, pixels, [numEnvs, image_size, image_size, 3], 'uint8');
+  replay.append({
+    frame: frame(),
+    state: zeros(state_dim),
+    nextFrame: frame(),
+    nextState: zeros(state_dim),
+    noise: zeros(noise_dim),
+    rewards: new Float32Array(numEnvs).fill(-1),
+    steps: new Int32Array(numEnvs).fill(1),
+    terminated: new Uint8Array(numEnvs),
+    active: new Uint8Array(numEnvs).fill(1),
+    version: 0,
+  });
+  await learner.update(1, replay);
+  if (learner.finite()) return;
+  throw new DivergedError('the first update of a fresh agent is not finite', {
+    hint: 'lower the learning rates: actor.optim.lr, actor.critic_optim.lr',
+  });
 }

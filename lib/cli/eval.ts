@@ -1,5 +1,5 @@
 import type { Config } from '../config/index.js';
-import type { EvaluationSummary } from '../train/index.js';
+import type { EvaluationResult } from '../train/index.js';
 import { oneOf, parseCommand, usageError, wholeNumber } from './arguments.js';
 
 const HELP = `Usage: dsrl-native eval <run | checkpoint | recipe> [key=value ...] [options]
@@ -97,7 +97,7 @@ async function subjectOf(words: string[], device: string | undefined, policyOnly
 }
 
 /** Evaluates with the frozen policy opened for it; progress goes to stderr. */
-export async function evaluateAloud(request: Request): Promise<EvaluationSummary> {
+export async function evaluateAloud(request: Request): Promise<EvaluationResult> {
   const { resolveModelPath } = await import('../config/index.js');
   const { createRuntime } = await import('../native/index.js');
   const { FrozenPolicy } = await import('../policy/index.js');
@@ -107,22 +107,23 @@ export async function evaluateAloud(request: Request): Promise<EvaluationSummary
   const runtime = createRuntime({ device: config.device });
   const policy = FrozenPolicy.load(runtime, resolveModelPath(config));
   policy.checkFits(config);
-  const agent = checkpoint === null ? null : loadAgent(runtime, checkpoint);
+  const agent = checkpoint === null ? null : loadAgent(config, runtime, checkpoint);
   const { result, stopped } = await stoppable(
     (signal) => evaluate({ config, runtime, policy, agent, noise, repeats, signal }),
     (name) => process.stderr.write(`${name}: stopping\n`),
+    'nothing was written: type the same command again',
   );
   if (stopped !== null) throw stopped;
   return result;
 }
 
-function print(result: EvaluationSummary, json: boolean): number {
+function print(result: EvaluationResult, json: boolean): number {
   process.stdout.write(json ? `${JSON.stringify(pick(result))}\n` : table(result));
   return 0;
 }
 
 /** The keys of `--json`, in their order; they are an interface. */
-function pick(result: EvaluationSummary) {
+function pick(result: EvaluationResult) {
   const { success, low, high, episodes, return: gain, episode_len } = result;
   const tasks = result.tasks.map((it) => ({
     task: it.task,
@@ -134,7 +135,7 @@ function pick(result: EvaluationSummary) {
   return { success, low, high, episodes, return: gain, episode_len, tasks };
 }
 
-function table(result: EvaluationSummary): string {
+function table(result: EvaluationResult): string {
   const percent = (value: number) => `${(100 * value).toFixed(1)} %`.padStart(8);
   const line = (name: string, successes: number, episodes: number, low: number, high: number) =>
     `${name.padEnd(5)}${percent(successes / episodes)}  ${`${successes}/${episodes}`.padStart(11)}` +

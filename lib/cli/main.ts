@@ -40,7 +40,7 @@ const COMMANDS: Record<string, () => Promise<(argv: string[]) => Promise<number>
  * @returns the exit code; errors are printed to stderr and do not leave this function
  */
 export async function main(argv: string[]): Promise<number> {
-  endWithTheReader();
+  outliveReaders();
   try {
     return await dispatch(argv);
   } catch (error) {
@@ -95,10 +95,10 @@ function report(error: unknown): number {
 }
 
 /**
- * `dsrl-native config ls | head -1`: the reader has what it wanted. Results that nobody reads end
- * the command; progress that nobody reads must not end a training.
+ * `dsrl-native config ls | head -1`: a reader that has what it wanted is no error. Nor may a
+ * terminal that was closed end a training, so the command goes on.
  */
-function endWithTheReader(): void {
+function outliveReaders(): void {
   const ignore = (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
   };

@@ -29,7 +29,7 @@ const schema = z
     num_q_heads: count.default(10),
     noise_magnitude: positive.default(1),
     gamma: z.number().min(0).max(1).default(0.999),
-    tau: z.number().min(0).max(1).default(0.005),
+    tau: z.number().positive().max(1).default(0.005),
     agg_q: aggregation,
     actor_agg_q: aggregation,
     backup_entropy: z.boolean().default(false),

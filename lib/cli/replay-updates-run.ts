@@ -46,7 +46,7 @@ export function replayUpdates(request: ReplayUpdates): void {
     save(learner, folder);
     for (const file of files) {
       const row = learner.updateFromFile(file);
-      if (!isFinite(row) || !learner.finite()) {
+      if (!isFiniteRow(row) || !learner.finite()) {
         publish(request.out, folder, rows, settings.num_q_heads);
         throw diverged(request.first + rows.length, file, row);
       }
@@ -128,7 +128,7 @@ function inOrder(row: UpdateRow, heads: number): Record<string, number> {
   return Object.fromEntries(entries);
 }
 
-function isFinite(row: UpdateRow): boolean {
+function isFiniteRow(row: UpdateRow): boolean {
   return Object.values(row).every((value) => Number.isFinite(value));
 }
 

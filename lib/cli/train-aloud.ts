@@ -26,6 +26,7 @@ export async function trainAloud(
           ...(resume === undefined ? {} : { resume }),
         }),
       (name) => progress.notice(`${name}: stopping after a checkpoint; once more stops at once`),
+      'to go on type: dsrl-native train --resume <run folder>',
     );
     const { columns = 80 } = process.stderr;
     const width = Math.min(columns, 100);

@@ -48,7 +48,7 @@ export function planTraining({ words, file, resume, runDir, device }: TrainWords
 
   if (recipe === undefined && file === undefined) {
     if (resume === undefined) throw noRecipe();
-    return resumed(resume === 'last' ? newestRun('./logs') : resume, overrides, place);
+    return resumed(resume === 'last' ? newestRun('./logs') : resume, overrides, runDir);
   }
   const source = file === undefined ? { recipe: recipe ?? '' } : { file };
   const { config } = composeAloud({ ...source, overrides });
@@ -72,10 +72,13 @@ export function planTraining({ words, file, resume, runDir, device }: TrainWords
     refuseUntrainable(config);
     return { config, ...place };
   }
-  return resumed(last, overrides, place);
+  return resumed(last, overrides, runDir);
 }
 
-function resumed(from: string, overrides: string[], place: { runDir?: string }): TrainPlan {
+function resumed(from: string, overrides: string[], runDir: string | undefined): TrainPlan {
+  if (runDir !== undefined) {
+    throw usageError('train', '--run-dir and --resume', 'a resumed run stays in its own folder');
+  }
   const keyOf = (override: string) => override.replace(/^[+~]+/, '').split('=')[0] ?? '';
   const allowed = [...RESUMABLE, 'runner.resume_dir'];
   const fixed = overrides.map(keyOf).find((key) => !allowed.includes(key));
@@ -90,7 +93,7 @@ function resumed(from: string, overrides: string[], place: { runDir?: string }):
   const changes = overrides.filter((override) => keyOf(override) !== 'runner.resume_dir');
   const config = configOfCheckpoint(resume, changes);
   refuseUntrainable(config);
-  return { config, resume, ...place };
+  return { config, resume };
 }
 
 /** The newest run of a folder that has a checkpoint. */

@@ -172,13 +172,7 @@ export class Environments {
     for (const slot of this.#slots) Object.assign(slot, { elapsed: 0, return: 0 });
   }
 
-  #account(
-    env: number,
-    slot: Slot,
-    executed: number,
-    success: boolean,
-    result: StepResult,
-  ): void {
+  #account(env: number, slot: Slot, executed: number, success: boolean, result: StepResult): void {
     const { chunkReward: kind, gamma, maxEpisodeSteps } = this.#options;
     slot.elapsed += executed;
     slot.return -= success ? executed - 1 : executed;

@@ -1,5 +1,10 @@
 import { DivergedError } from '../errors.js';
-import { type BackendObservation, type Runtime, resizeFrames, type Tensor } from '../native/index.js';
+import {
+  type BackendObservation,
+  type Runtime,
+  resizeFrames,
+  type Tensor,
+} from '../native/index.js';
 
 /**
  * What all environments show at one moment. The tensors belong to it: `dispose` gives back their

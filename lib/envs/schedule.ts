@@ -54,10 +54,7 @@ export class ResetSchedule implements ResetSource {
   #order: number[] = [];
 
   /** @param draw `count` continuous random numbers that depend on the pass alone */
-  constructor(
-    resets: readonly Reset[],
-    draw: (pass: number, count: number) => ArrayLike<number>,
-  ) {
+  constructor(resets: readonly Reset[], draw: (pass: number, count: number) => ArrayLike<number>) {
     this.#resets = resets;
     this.#draw = draw;
   }

@@ -1,6 +1,11 @@
 import type { Config } from '../config/index.js';
 import { Environments, ResetSchedule, type ResetSource, selectResets } from '../envs/index.js';
-import { randomNormal, type Runtime, TabletopBackend, type VecEnvBackend } from '../native/index.js';
+import {
+  type Runtime,
+  randomNormal,
+  TabletopBackend,
+  type VecEnvBackend,
+} from '../native/index.js';
 import type { FrozenPolicy } from '../policy/index.js';
 
 /** Side of the pictures that tabletop draws. */
@@ -14,7 +19,8 @@ export function createBackend(
   role: Role,
   numEnvs: number,
 ): VecEnvBackend {
-  return new TabletopBackend(runtime, numEnvs, BigInt(config.env[role].seed), TABLETOP_PICTURE);
+  const seed = BigInt(config.env[role].seed);
+  return new TabletopBackend(runtime, { numEnvs, seed, imageSize: TABLETOP_PICTURE });
 }
 
 /** The initial states that `env.<role>` selects. */

@@ -1,7 +1,7 @@
 import type { Config } from '../config/index.js';
 import { type EpisodeRecord, type Observation, type Reset, ResetList } from '../envs/index.js';
 import { AbortedError } from '../errors.js';
-import { type Agent, randomNormal, type Runtime, Tensor } from '../native/index.js';
+import { type Agent, type Runtime, randomNormal, Tensor } from '../native/index.js';
 import {
   configuredResets,
   createBackend,
@@ -47,6 +47,8 @@ export interface EvaluationResult {
   episodes: number;
   return: number;
   episode_len: number;
+  /** Mean of return / steps. */
+  reward: number;
   success_at_end: number;
   tasks: TaskResult[];
 }
@@ -151,7 +153,7 @@ class NoiseSource {
   }
 
   #tensor(values: Float32Array, shape: number[]): Tensor<'float32'> {
-    return Tensor.from(this.#request.runtime, values, shape);
+    return Tensor.from(this.#request.runtime, values, shape, 'float32');
   }
 }
 
@@ -170,6 +172,7 @@ function summarize(episodes: readonly EpisodeRecord[]): EvaluationResult {
     episodes: count,
     return: mean((episode) => episode.return),
     episode_len: mean((episode) => episode.length),
+    reward: mean((episode) => episode.return / episode.length),
     success_at_end: successes / count, // an episode ends at its success
     tasks: [...byTask]
       .sort(([a], [b]) => a - b)

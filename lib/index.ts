@@ -1,0 +1,37 @@
+/**
+ * The public API. Importing it loads no torch: `createRuntime` does that.
+ */
+export {
+  type Composed,
+  type ComposeRequest,
+  type Config,
+  composeConfig,
+  configToYaml,
+  listRecipes,
+  resolveModelPath,
+} from './config/index.js';
+export { type ChunkReward, Environments, type Observation, type StepResult } from './envs/index.js';
+export * from './errors.js';
+export { createProgress, type Progress, type ProgressFormat } from './log/progress.js';
+export {
+  Agent,
+  type AgentObservation,
+  type BackendChunkResult,
+  type BackendObservation,
+  createRuntime,
+  type DType,
+  Learner,
+  type LearnerSettings,
+  type NetworkSizes,
+  Replay,
+  type ReplayRows,
+  type Runtime,
+  randomNormal,
+  resizeFrames,
+  TabletopBackend,
+  Tensor,
+  type UpdateRow,
+  type VecEnvBackend,
+} from './native/index.js';
+export { FrozenPolicy, type PolicyContract, type PolicyObservation } from './policy/index.js';
+export * from './train/index.js';

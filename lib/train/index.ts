@@ -1,0 +1,19 @@
+/** The training loop, its evaluation, and what it leaves on disk. */
+export {
+  type CheckpointState,
+  readCheckpointState,
+  resolveCheckpoint,
+  runOf,
+} from './checkpoint.js';
+export {
+  type EvaluationRequest,
+  type EvaluationResult,
+  evaluate,
+  type NoiseKind,
+  type TaskResult,
+  wilson,
+} from './evaluation.js';
+export { type TrainRequest, type TrainSummary, train } from './loop.js';
+export { createRunFolder } from './run-folder.js';
+export { type HistoryPoint, loadAgent } from './session.js';
+export { learnerSettings, networkSizes } from './settings.js';

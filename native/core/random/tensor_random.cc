@@ -14,7 +14,7 @@ constexpr int64_t kMask = 0xFFFFFFFF;
 // is right, and the arithmetic shift's sign bits are masked off the high one.
 std::pair<at::Tensor, at::Tensor> multiply(const at::Tensor& word, int64_t multiplier) {
   const at::Tensor product = word * multiplier;
-  return {product.__rshift__(32).bitwise_and(kMask), product.bitwise_and(kMask)};
+  return {at::bitwise_right_shift(product, 32).bitwise_and(kMask), product.bitwise_and(kMask)};
 }
 
 }  // namespace
@@ -44,7 +44,7 @@ at::Tensor philox_words(const RandomStream& stream, int64_t step, int64_t rows, 
 
 at::Tensor normal_from_words(const at::Tensor& words) {
   // Pairs (w0, w1) along the last axis, in float64 as the host draws them.
-  const at::Tensor bits = words.__rshift__(8).to(at::kDouble);
+  const at::Tensor bits = at::bitwise_right_shift(words, 8).to(at::kDouble);
   const at::Tensor pairs = bits.reshape({words.size(0), words.size(1) / 2, 2});
   const at::Tensor radius = pairs.select(2, 0).add(1).mul(1.0 / 16777216.0).log().mul(-2).sqrt();
   const at::Tensor angle = pairs.select(2, 1).mul(2.0 * std::numbers::pi / 16777216.0);
@@ -76,7 +76,7 @@ at::Tensor random_below(const RandomStream& stream, int64_t step, int64_t count,
   TORCH_CHECK(bound >= 1 && bound <= (int64_t{1} << 31), "bound ", bound, " is out of range");
   if (!device.is_cpu()) {
     const auto words = detail::philox_words(stream, step, 1, count, device, 0);
-    return (words.squeeze(0) * bound).__rshift__(32);
+    return at::bitwise_right_shift(words.squeeze(0) * bound, 32);
   }
   std::vector<uint32_t> words(static_cast<size_t>(count));
   stream.words(static_cast<uint32_t>(step), 0, words);

@@ -16,8 +16,9 @@
 namespace dsrl {
 namespace {
 
-// Layer normalisation, convolution and ReLU are the operators of the networks without a meta kernel
-// in C++; their shapes are given here. On real devices all have kernels for CPU and CUDA.
+// Layer normalisation, convolution, ReLU, and what clamp's gradient is made of, are the operators of an
+// update without a meta kernel in C++; their shapes are given here. On real devices all have kernels
+// for CPU and CUDA.
 std::tuple<at::Tensor, at::Tensor, at::Tensor> meta_layer_norm(
     const at::Tensor& input, c10::SymIntArrayRef normalized, const std::optional<at::Tensor>&,
     const std::optional<at::Tensor>&, double) {
@@ -60,6 +61,13 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> meta_convolution_backward(
 
 TORCH_LIBRARY_IMPL(aten, Meta, library) {
   library.impl("relu", [](const at::Tensor& input) { return at::empty_like(input); });
+  library.impl("logical_and.out", [](const at::Tensor&, const at::Tensor&,
+                                     at::Tensor& out) -> at::Tensor& { return out; });
+  library.impl("where.self",
+               [](const at::Tensor& condition, const at::Tensor& chosen, const at::Tensor& other) {
+                 const at::Tensor& larger = chosen.dim() >= other.dim() ? chosen : other;
+                 return at::empty(condition.sizes(), larger.options());
+               });
   library.impl("convolution_overrideable", meta_convolution);
   library.impl("convolution_backward_overrideable", meta_convolution_backward);
   library.impl("native_layer_norm", meta_layer_norm);

@@ -136,16 +136,30 @@ export function createProgress(options: ProgressOptions): Progress {
     case 'quiet':
       reporters.push(new LineReporter({ write: toStream, clock, paint, interval, quiet: true }));
   }
-  if (options.file !== undefined) {
-    const path = options.file;
-    appendText(path, ''); // a file that cannot be written is found before the run begins
-    const write = (line: string) => {
-      const text = stripVTControlCharacters(line);
-      appendText(path, `${clock.date().toISOString()} ${text}\n`);
-    };
-    reporters.push(new LineReporter({ write, clock, interval }));
-  }
-  return fanOut(reporters);
+  const shown = fanOut(reporters);
+  return options.file === undefined
+    ? shown
+    : withRunLog(shown, options.file, { clock, interval: options.interval });
+}
+
+/**
+ * `progress`, with its plain lines also in a file, the run's `run.log`, each after its time.
+ *
+ * @throws EnvironmentSetupError ERR_DSRL_LOG_UNWRITABLE if `file` cannot be opened
+ */
+export function withRunLog(
+  progress: Progress,
+  file: string,
+  options: Pick<ProgressOptions, 'clock' | 'interval'> = {},
+): Progress {
+  const clock = options.clock ?? SYSTEM_CLOCK;
+  appendText(file, ''); // a file that cannot be written is found before the run begins
+  const write = (line: string) => {
+    const text = stripVTControlCharacters(line);
+    appendText(file, `${clock.date().toISOString()} ${text}\n`);
+  };
+  const interval = (options.interval ?? 2) * 1000;
+  return fanOut([progress, new LineReporter({ write, clock, interval })]);
 }
 
 function resolveFormat(

@@ -194,5 +194,9 @@ export function wilson(successes: number, count: number): { low: number; high: n
   const denominator = 1 + z ** 2 / count;
   const centre = (p + z ** 2 / (2 * count)) / denominator;
   const half = (z / denominator) * Math.sqrt((p * (1 - p)) / count + z ** 2 / (4 * count ** 2));
-  return { low: Math.max(0, centre - half), high: Math.min(1, centre + half) };
+  // Exact at the ends, where rounding would leave 1e-17 or fall short of 1.
+  return {
+    low: successes === 0 ? 0 : centre - half,
+    high: successes === count ? 1 : centre + half,
+  };
 }

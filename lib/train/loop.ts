@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Config, chunksPerRollout, totalSteps } from '../config/index.js';
 import type { EpisodeRecord } from '../envs/index.js';
 import { RunLog } from '../log/metrics.js';
-import type { Progress } from '../log/progress.js';
+import { type Progress, withRunLog } from '../log/progress.js';
 import type { Runtime, UpdateRow, VecEnvBackend } from '../native/index.js';
 import { resolveCheckpoint, runOf, writeCheckpoint } from './checkpoint.js';
 import { type EvaluationResult, evaluate } from './evaluation.js';
@@ -51,8 +51,8 @@ export interface TrainSummary {
  * @throws DivergedError before anything of the diverged state is written
  */
 export async function train(request: TrainRequest): Promise<TrainSummary> {
-  const { config, runtime, progress, signal } = request;
-  progress.phase('setup');
+  const { config, runtime, signal } = request;
+  request.progress.phase('setup');
   const resumed = request.resume === undefined ? undefined : resolveCheckpoint(request.resume);
   const session = await openSession(config, runtime, {
     checkpoint: resumed,
@@ -62,6 +62,7 @@ export async function train(request: TrainRequest): Promise<TrainSummary> {
   const run =
     resumed === undefined ? createRunFolder(config, runtime, request.runDir) : runOf(resumed);
   mkdirSync(join(run, 'checkpoints'), { recursive: true });
+  const progress = withRunLog(request.progress, join(run, 'run.log'));
   const log = RunLog.open(run, resumed === undefined ? {} : { resumeStep: counters.globalSteps });
 
   const total = totalSteps(config);

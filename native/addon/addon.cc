@@ -38,10 +38,10 @@ Napi::Value ResizeFrames(const Napi::CallbackInfo& info) {
 Napi::Value RandomNormal(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const RandomStream stream(seed_argument(info[0]), info[1].As<Napi::String>().Utf8Value());
-    return TensorHandle::wrap(
-        info.Env(), random_normal(stream, info[2].As<Napi::Number>().Int64Value(),
-                                  info[3].As<Napi::Number>().Int64Value(),
-                                  info[4].As<Napi::Number>().Int64Value(), at::kCPU));
+    return TensorHandle::wrap(info.Env(),
+                              random_normal(stream, info[2].As<Napi::Number>().Int64Value(),
+                                            info[3].As<Napi::Number>().Int64Value(),
+                                            info[4].As<Napi::Number>().Int64Value(), at::kCPU));
   });
 }
 
@@ -84,8 +84,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("resizeFrames", Napi::Function::New(env, ResizeFrames));
   exports.Set("randomNormal", Napi::Function::New(env, RandomNormal));
   exports.Set("randomStream", Napi::Function::New(env, RandomStreamValues));
-  exports.Set("shutdown", Napi::Function::New(
-                              env, [](const Napi::CallbackInfo&) { stop_all_threads(); }));
+  exports.Set("shutdown",
+              Napi::Function::New(env, [](const Napi::CallbackInfo&) { stop_all_threads(); }));
   TensorHandle::Register(env, exports);
   AgentHandle::Register(env, exports);
   ReplayHandle::Register(env, exports);

@@ -22,12 +22,15 @@ Registry& registry() {
   return *instance;
 }
 
-void stop_at_exit() { stop_all_threads(); }
+void stop_at_exit() {
+  stop_all_threads();
+}
 
 }  // namespace
 
 struct ComputeThread::Job {
-  Job(Napi::Env env, Work body) : deferred(Napi::Promise::Deferred::New(env)), work(std::move(body)) {}
+  Job(Napi::Env env, Work body)
+      : deferred(Napi::Promise::Deferred::New(env)), work(std::move(body)) {}
   Napi::Promise::Deferred deferred;
   Work work;
   MakeValue make_value;

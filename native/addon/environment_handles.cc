@@ -66,9 +66,8 @@ Napi::Value PolicyHandle::Sample(const Napi::CallbackInfo& info) {
         .inference(info.Env())
         .run(info.Env(), [policy = policy_, observation, noise, steps]() -> MakeValue {
           const at::Tensor actions = policy->sample(observation, noise, steps);
-          return [actions](Napi::Env env) -> Napi::Value {
-            return TensorHandle::wrap(env, actions);
-          };
+          return
+              [actions](Napi::Env env) -> Napi::Value { return TensorHandle::wrap(env, actions); };
         });
   });
 }
@@ -94,9 +93,9 @@ void TabletopHandle::Register(Napi::Env env, Napi::Object exports) {
 TabletopHandle::TabletopHandle(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<TabletopHandle>(info) {
   guarded(info.Env(), [&] {
-    state_ = std::make_shared<State>(info[0].As<Napi::Number>().Int64Value(),
-                                     seed_argument(info[1]),
-                                     info[2].As<Napi::Number>().Int64Value());
+    state_ =
+        std::make_shared<State>(info[0].As<Napi::Number>().Int64Value(), seed_argument(info[1]),
+                                info[2].As<Napi::Number>().Int64Value());
   });
 }
 

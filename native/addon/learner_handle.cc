@@ -156,23 +156,23 @@ Napi::Value ReplayHandle::Load(const Napi::CallbackInfo& info) {
 
 void LearnerHandle::Register(Napi::Env env, Napi::Object exports) {
   using Handle = LearnerHandle;
-  exports.Set("Learner",
-              DefineClass(env, "Learner",
-                          {InstanceMethod("update", &Handle::Update),
-                           InstanceMethod("cancel", &Handle::Cancel),
-                           InstanceMethod("updateFromFile", &Handle::UpdateFromFile),
-                           InstanceMethod("publish", &Handle::Publish),
-                           InstanceMethod("finite", &Handle::Finite),
-                           InstanceMethod("updates", &Handle::Updates),
-                           InstanceMethod("setUpdates", &Handle::SetUpdates),
-                           InstanceMethod("parameterCounts", &Handle::ParameterCounts),
-                           InstanceMethod("resetTarget", &Handle::ResetTarget),
-                           InstanceMethod("saveAgent", &Handle::Save<save_agent>),
-                           InstanceMethod("saveTarget", &Handle::Save<save_target>),
-                           InstanceMethod("saveOptimizer", &Handle::Save<save_optimizer>),
-                           InstanceMethod("loadAgent", &Handle::Load<load_agent>),
-                           InstanceMethod("loadTarget", &Handle::Load<load_target>),
-                           InstanceMethod("loadOptimizer", &Handle::Load<load_optimizer>)}));
+  exports.Set(
+      "Learner",
+      DefineClass(
+          env, "Learner",
+          {InstanceMethod("update", &Handle::Update), InstanceMethod("cancel", &Handle::Cancel),
+           InstanceMethod("updateFromFile", &Handle::UpdateFromFile),
+           InstanceMethod("publish", &Handle::Publish), InstanceMethod("finite", &Handle::Finite),
+           InstanceMethod("updates", &Handle::Updates),
+           InstanceMethod("setUpdates", &Handle::SetUpdates),
+           InstanceMethod("parameterCounts", &Handle::ParameterCounts),
+           InstanceMethod("resetTarget", &Handle::ResetTarget),
+           InstanceMethod("saveAgent", &Handle::Save<save_agent>),
+           InstanceMethod("saveTarget", &Handle::Save<save_target>),
+           InstanceMethod("saveOptimizer", &Handle::Save<save_optimizer>),
+           InstanceMethod("loadAgent", &Handle::Load<load_agent>),
+           InstanceMethod("loadTarget", &Handle::Load<load_target>),
+           InstanceMethod("loadOptimizer", &Handle::Load<load_optimizer>)}));
 }
 
 LearnerHandle::LearnerHandle(const Napi::CallbackInfo& info)

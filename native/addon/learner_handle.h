@@ -28,8 +28,8 @@ template <typename T>
 std::unique_lock<std::mutex> claim(Shared<T>& shared, const char* what) {
   std::unique_lock<std::mutex> lock(shared.mutex, std::try_to_lock);
   if (!lock) {
-    throw Error("ERR_DSRL_BUSY", std::string("the ") + what +
-                                     " is in use by an update: await it before this call");
+    throw Error("ERR_DSRL_BUSY",
+                std::string("the ") + what + " is in use by an update: await it before this call");
   }
   return lock;
 }

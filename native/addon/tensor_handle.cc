@@ -65,8 +65,7 @@ void TensorHandle::Register(Napi::Env env, Napi::Object exports) {
   exports.Set("Tensor", constructor);
 }
 
-TensorHandle::TensorHandle(const Napi::CallbackInfo& info)
-    : Napi::ObjectWrap<TensorHandle>(info) {
+TensorHandle::TensorHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TensorHandle>(info) {
   if (info.Length() != 1 || !info[0].IsExternal()) {
     throw Napi::TypeError::New(info.Env(), "Tensor has no public constructor: use Tensor.from");
   }
@@ -117,8 +116,7 @@ Napi::Value TensorHandle::From(const Napi::CallbackInfo& info) {
                       std::to_string(data.ElementLength()) + " in another or the same dtype");
     }
     const at::Tensor tensor = at::empty(shape, dtype.type);
-    const auto* bytes =
-        static_cast<const uint8_t*>(data.ArrayBuffer().Data()) + data.ByteOffset();
+    const auto* bytes = static_cast<const uint8_t*>(data.ArrayBuffer().Data()) + data.ByteOffset();
     if (count > 0) std::memcpy(tensor.mutable_data_ptr(), bytes, tensor.nbytes());
     return wrap(info.Env(), tensor);
   });
@@ -159,7 +157,8 @@ Napi::Value TensorHandle::View(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     if (!view_.IsEmpty()) return view_.Value();
     if (!tensor().is_cpu() || !tensor().is_contiguous()) {
-      throw Error("ERR_DSRL_TENSOR_VIEW", "view() needs a contiguous tensor on the host: use read()");
+      throw Error("ERR_DSRL_TENSOR_VIEW",
+                  "view() needs a contiguous tensor on the host: use read()");
     }
     // The view owns a reference of its own, so it outlives the handle if it must.
     auto* owner = new at::Tensor(tensor());

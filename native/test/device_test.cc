@@ -16,12 +16,14 @@
 namespace dsrl {
 namespace {
 
-// Layer normalisation, convolution, ReLU, and what clamp's gradient is made of, are the operators of an
-// update without a meta kernel in C++; their shapes are given here. On real devices all have kernels
-// for CPU and CUDA.
-std::tuple<at::Tensor, at::Tensor, at::Tensor> meta_layer_norm(
-    const at::Tensor& input, c10::SymIntArrayRef normalized, const std::optional<at::Tensor>&,
-    const std::optional<at::Tensor>&, double) {
+// Layer normalisation, convolution, ReLU, and what clamp's gradient is made of, are the operators
+// of an update without a meta kernel in C++; their shapes are given here. On real devices all have
+// kernels for CPU and CUDA.
+std::tuple<at::Tensor, at::Tensor, at::Tensor> meta_layer_norm(const at::Tensor& input,
+                                                               c10::SymIntArrayRef normalized,
+                                                               const std::optional<at::Tensor>&,
+                                                               const std::optional<at::Tensor>&,
+                                                               double) {
   std::vector<int64_t> rows = input.sizes().vec();
   for (size_t i = 0; i < normalized.size(); ++i) rows[rows.size() - 1 - i] = 1;
   return {at::empty_like(input), at::empty(rows, input.options()),
@@ -61,8 +63,9 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> meta_convolution_backward(
 
 TORCH_LIBRARY_IMPL(aten, Meta, library) {
   library.impl("relu", [](const at::Tensor& input) { return at::empty_like(input); });
-  library.impl("logical_and.out", [](const at::Tensor&, const at::Tensor&,
-                                     at::Tensor& out) -> at::Tensor& { return out; });
+  library.impl(
+      "logical_and.out",
+      [](const at::Tensor&, const at::Tensor&, at::Tensor& out) -> at::Tensor& { return out; });
   library.impl("where.self",
                [](const at::Tensor& condition, const at::Tensor& chosen, const at::Tensor& other) {
                  const at::Tensor& larger = chosen.dim() >= other.dim() ? chosen : other;
@@ -93,9 +96,7 @@ std::set<std::string> cpu_operators(Body body) {
   cpu_outputs().clear();
   const auto handle = at::addGlobalCallback(
       at::RecordFunctionCallback(
-          [](const at::RecordFunction&) -> std::unique_ptr<at::ObserverContext> {
-            return nullptr;
-          },
+          [](const at::RecordFunction&) -> std::unique_ptr<at::ObserverContext> { return nullptr; },
           note_cpu_tensors)
           .needsOutputs(true)
           .scopes({at::RecordScope::FUNCTION}));

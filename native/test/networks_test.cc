@@ -65,8 +65,8 @@ TEST(Networks, StartAsRLinfDrawsThem) {
   const at::Tensor gram = conv.matmul(conv.t());
   EXPECT_LT((gram - 2.0 * at::eye(32)).abs().max().item<float>(), 1e-4F);  // gain sqrt(2)
   EXPECT_EQ(named.at("actor_image_encoder.encoder.2.bias").abs().max().item<float>(), 0.0F);
-  EXPECT_NEAR(named.at("q_head.q_heads.4.net.3.weight").std().item<float>(),
-              std::sqrt(2.0 / 128), 0.01);
+  EXPECT_NEAR(named.at("q_head.q_heads.4.net.3.weight").std().item<float>(), std::sqrt(2.0 / 128),
+              0.01);
   EXPECT_NEAR(named.at("q_head.q_heads.4.net.9.weight").std().item<float>(), 0.01, 0.003);
   EXPECT_LE(named.at("dsrl_action_noise_net.mean_layer.weight").abs().max().item<float>(),
             0.01 * std::sqrt(6.0 / 160));
@@ -81,10 +81,10 @@ TEST(Critic, BatchedHeadsAreTenSeparateNetworks) {
   config.image_size = 16;
   ParameterBuffer buffer(Critic::layout(config), at::kCPU);
   initialize(config, 7, buffer);
-  buffer.values().add_(random_normal(RandomStream(8, "test.noise"), 0, 1,
-                                     buffer.values().size(0), at::kCPU)
-                           .squeeze(0)
-                           .mul(0.02));
+  buffer.values().add_(
+      random_normal(RandomStream(8, "test.noise"), 0, 1, buffer.values().size(0), at::kCPU)
+          .squeeze(0)
+          .mul(0.02));
   const AgentInput input = random_input(config, 5);
   const at::Tensor noise = random_normal(RandomStream(6, "test"), 0, 5, 32, at::kCPU).tanh();
   const at::Tensor q = Critic(config, buffer.frozen())(input, noise);
@@ -92,8 +92,8 @@ TEST(Critic, BatchedHeadsAreTenSeparateNetworks) {
 
   std::map<std::string, at::Tensor> named;
   for (const auto& [name, tensor] : buffer.named()) named[name] = tensor;
-  const at::Tensor features = at::cat(
-      {Encoders(config, "critic", buffer.frozen())(input), noise}, 1);
+  const at::Tensor features =
+      at::cat({Encoders(config, "critic", buffer.frozen())(input), noise}, 1);
   for (int64_t head = 0; head < 10; ++head) {
     const std::string prefix = "q_head.q_heads." + std::to_string(head) + ".net.";
     at::Tensor x = features;
@@ -124,9 +124,9 @@ TEST(SquashedGaussian, FreshEntropyIsTwentyOneNats) {
 
 TEST(ResizeFrames, AveragesTheCentralPixelsAndRoundsHalfToEven) {
   at::Tensor picture = at::zeros({1, 256, 256, 3}, at::kByte);
-  picture[0][1][1][0] = 2;    // block (0, 0): mean .5 -> 0
-  picture[0][1][5][0] = 6;    // block (0, 1): mean 1.5 -> 2
-  picture[0][0][8][0] = 200;  // outside the centre of block (0, 2)
+  picture[0][1][1][0] = 2;     // block (0, 0): mean .5 -> 0
+  picture[0][1][5][0] = 6;     // block (0, 1): mean 1.5 -> 2
+  picture[0][0][8][0] = 200;   // outside the centre of block (0, 2)
   picture[0][2][14][1] = 255;  // block (0, 3): mean 63.75 -> 64
   const at::Tensor frame = resize_frames(picture, 64);
   ASSERT_EQ(frame.sizes(), (std::vector<int64_t>{1, 64, 64, 3}));

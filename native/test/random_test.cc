@@ -7,7 +7,9 @@
 namespace dsrl {
 namespace {
 
-TEST(Crc32c, MatchesItsCheckValue) { EXPECT_EQ(crc32c("123456789", 9), 0xE3069283u); }
+TEST(Crc32c, MatchesItsCheckValue) {
+  EXPECT_EQ(crc32c("123456789", 9), 0xE3069283u);
+}
 
 // Known answers of the authors' Random123 distribution for philox4x32-10.
 TEST(Philox, MatchesThePublishedVectors) {

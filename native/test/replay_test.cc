@@ -1,3 +1,5 @@
+#include "core/replay/replay.h"
+
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
@@ -6,7 +8,6 @@
 #include <fstream>
 
 #include "core/error.h"
-#include "core/replay/replay.h"
 #include "support.h"
 
 namespace dsrl {
@@ -57,8 +58,8 @@ class Model {
         continue;
       }
       held.push_back({images_[env].clone(), next_images[env].clone(), states_[env].clone(),
-                      next_states[env].clone(), noise[env].clone(), rows.rewards[e],
-                      rows.steps[e], rows.terminated[e]});
+                      next_states[env].clone(), noise[env].clone(), rows.rewards[e], rows.steps[e],
+                      rows.terminated[e]});
       if (held.size() > capacity_) held.pop_front();
       if (pick(3) == 0) {  // reset: the next s is not this s'
         images_after[env].copy_(frames()[env]);
@@ -153,11 +154,16 @@ TEST(Replay, ReturnsFromLinkedSegments) {
 
 TEST(Replay, NamesWhatDoesNotFit) {
   Replay replay(tiny_frames(), 8, 1, at::kCPU);
-  ReplayRows rows{at::zeros({1, 4, 4, 3}, at::kByte), at::zeros({1, 7}),
-                  at::zeros({1, 4, 4, 3}, at::kByte), at::zeros({1, 8}),
-                  at::zeros({1, 2}),                  {0},
-                  {1},                                {0},
-                  {1},                                0};
+  ReplayRows rows{at::zeros({1, 4, 4, 3}, at::kByte),
+                  at::zeros({1, 7}),
+                  at::zeros({1, 4, 4, 3}, at::kByte),
+                  at::zeros({1, 8}),
+                  at::zeros({1, 2}),
+                  {0},
+                  {1},
+                  {0},
+                  {1},
+                  0};
   try {
     replay.append(rows);
     FAIL() << "a state of 7 numbers was taken";

@@ -44,9 +44,9 @@ inline UpdateNoise random_update_noise(const NetworkConfig& config, int64_t rows
 }
 
 inline Batch to_device(const Batch& batch, at::Device device) {
-  return {batch.images.to(device),  batch.next_images.to(device), batch.states.to(device),
-          batch.next_states.to(device), batch.noise.to(device),   batch.rewards.to(device),
-          batch.steps.to(device),   batch.terminated.to(device)};
+  return {batch.images.to(device),      batch.next_images.to(device), batch.states.to(device),
+          batch.next_states.to(device), batch.noise.to(device),       batch.rewards.to(device),
+          batch.steps.to(device),       batch.terminated.to(device)};
 }
 
 }  // namespace dsrl::test

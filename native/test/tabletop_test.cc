@@ -1,9 +1,10 @@
+#include "core/env/tabletop.h"
+
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <numbers>
 
-#include "core/env/tabletop.h"
 #include "core/error.h"
 #include "core/random/philox.h"
 

@@ -29,10 +29,14 @@ BatchFile read_batch(const std::string& path, const NetworkConfig& config, at::D
            empty({rows}, at::kByte)};
   result.noise = {empty({rows, config.noise_dim}, at::kFloat),
                   empty({rows, config.noise_dim}, at::kFloat)};
-  NamedTensors expected{{"states", batch.states},           {"next_states", batch.next_states},
-                        {"noise", batch.noise},             {"rewards", batch.rewards},
-                        {"steps", batch.steps},             {"terminated", batch.terminated},
-                        {"eps_next", result.noise.eps_next}, {"eps_pi", result.noise.eps_pi}};
+  NamedTensors expected{{"states", batch.states},
+                        {"next_states", batch.next_states},
+                        {"noise", batch.noise},
+                        {"rewards", batch.rewards},
+                        {"steps", batch.steps},
+                        {"terminated", batch.terminated},
+                        {"eps_next", result.noise.eps_next},
+                        {"eps_pi", result.noise.eps_pi}};
   if (config.has_images()) {
     batch.images = empty({rows, side, side, 3}, at::kByte);
     batch.next_images = empty({rows, side, side, 3}, at::kByte);
@@ -40,10 +44,9 @@ BatchFile read_batch(const std::string& path, const NetworkConfig& config, at::D
     expected.emplace_back("next_images", batch.next_images);
   }
   assign_tensors(expected, file.tensors, path);
-  for (at::Tensor* tensor :
-       {&batch.images, &batch.next_images, &batch.states, &batch.next_states, &batch.noise,
-        &batch.rewards, &batch.steps, &batch.terminated, &result.noise.eps_next,
-        &result.noise.eps_pi}) {
+  for (at::Tensor* tensor : {&batch.images, &batch.next_images, &batch.states, &batch.next_states,
+                             &batch.noise, &batch.rewards, &batch.steps, &batch.terminated,
+                             &result.noise.eps_next, &result.noise.eps_pi}) {
     if (tensor->defined()) *tensor = tensor->to(device);
   }
   return result;

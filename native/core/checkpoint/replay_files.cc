@@ -97,8 +97,7 @@ int64_t ReplayFiles::write_segment(const Replay& replay, const std::string& path
   std::map<int64_t, int64_t> number_of_slot;
   std::vector<int64_t> slots, now, next, versions, rows;
   const auto number = [&](int64_t slot) {
-    const auto [place, added] =
-        number_of_slot.emplace(slot, static_cast<int64_t>(slots.size()));
+    const auto [place, added] = number_of_slot.emplace(slot, static_cast<int64_t>(slots.size()));
     if (added) slots.push_back(slot);
     return place->second;
   };
@@ -198,8 +197,8 @@ void Replay::save(const std::string& folder, const std::string& previous) const 
     }
     const int64_t from = std::max(first, oldest_);
     const int64_t count = std::min(first + kSegment, total_) - from;
-    const int64_t checksum = ReplayFiles::write_segment(
-        *this, folder + "/" + segment_name(from, count), from, count);
+    const int64_t checksum =
+        ReplayFiles::write_segment(*this, folder + "/" + segment_name(from, count), from, count);
     index.segments.push_back({from, count, checksum});
   }
   index.write(folder);

@@ -95,8 +95,8 @@ std::string header_text(const NamedTensors& tensors,
   for (const auto& [name, tensor] : tensors) {
     if (text.size() > 1) text += ',';
     const uint64_t end = offset + static_cast<uint64_t>(tensor.nbytes());
-    text += json_string(name) + ":{\"dtype\":\"" + dtype_name(tensor.scalar_type()) +
-            "\",\"shape\":[";
+    text +=
+        json_string(name) + ":{\"dtype\":\"" + dtype_name(tensor.scalar_type()) + "\",\"shape\":[";
     for (int64_t i = 0; i < tensor.dim(); ++i) {
       text += (i > 0 ? "," : "") + std::to_string(tensor.size(i));
     }
@@ -148,8 +148,7 @@ SafetensorsFile read_safetensors(const std::string& path) {
   const auto file_size = static_cast<uint64_t>(file.tellg());
   file.seekg(0);
   uint64_t length = 0;
-  if (file_size < sizeof(length) ||
-      !file.read(reinterpret_cast<char*>(&length), sizeof(length))) {
+  if (file_size < sizeof(length) || !file.read(reinterpret_cast<char*>(&length), sizeof(length))) {
     damaged(path, "too short for a safetensors file (" + std::to_string(file_size) + " bytes)");
   }
   if (length > kLargestHeader || length > file_size - sizeof(length)) {
@@ -157,7 +156,8 @@ SafetensorsFile read_safetensors(const std::string& path) {
                       std::to_string(file_size));
   }
   std::string text(static_cast<size_t>(length), '\0');
-  if (!file.read(text.data(), static_cast<std::streamsize>(length))) damaged(path, "cannot be read");
+  if (!file.read(text.data(), static_cast<std::streamsize>(length)))
+    damaged(path, "cannot be read");
 
   SafetensorsHeader header;
   try {

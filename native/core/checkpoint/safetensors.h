@@ -30,7 +30,8 @@ uint32_t file_crc32c(const std::string& path);
 
 /// Copies `source` into `destination`, which must be the same names, dtypes and shapes: a missing,
 /// unknown or misshapen tensor is ERR_DSRL_CHECKPOINT_TENSORS, and all of them are named.
-/// `optional` may be absent. Nothing is copied unless everything fits. True if `optional` was there.
+/// `optional` may be absent. Nothing is copied unless everything fits. True if `optional` was
+/// there.
 bool assign_tensors(const NamedTensors& destination,
                     const std::map<std::string, at::Tensor>& source, const std::string& file,
                     const std::string& optional = "");

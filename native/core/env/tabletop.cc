@@ -12,7 +12,9 @@ namespace {
 // Numbers a tabletop's saved state: the task, then its qpos.
 constexpr size_t kSaved = 1 + TabletopWorld::kQposDim;
 
-[[noreturn]] void refuse(const std::string& message) { throw Error("ERR_DSRL_ENV_INPUT", message); }
+[[noreturn]] void refuse(const std::string& message) {
+  throw Error("ERR_DSRL_ENV_INPUT", message);
+}
 
 }  // namespace
 
@@ -93,8 +95,8 @@ void Tabletop::load_state(const std::vector<double>& state) {
     const double* saved = state.data() + env * kSaved;
     if (!(saved[0] >= 0 && saved[0] < TabletopWorld::kTasks)) refuse("tabletop: a saved task");
     worlds_[env].task = static_cast<int>(saved[0]);
-    worlds_[env].set_qpos(std::span<const double, TabletopWorld::kQposDim>(
-        saved + 1, TabletopWorld::kQposDim));
+    worlds_[env].set_qpos(
+        std::span<const double, TabletopWorld::kQposDim>(saved + 1, TabletopWorld::kQposDim));
   }
 }
 

@@ -33,7 +33,9 @@ double squared_distance(const TabletopWorld::Point& a, const TabletopWorld::Poin
 
 }  // namespace
 
-const TabletopDecor& tabletop_decor(int task) { return kLayouts[static_cast<size_t>(task)].decor; }
+const TabletopDecor& tabletop_decor(int task) {
+  return kLayouts[static_cast<size_t>(task)].decor;
+}
 
 TabletopWorld::Point tabletop_spot_offset(int task) {
   const Layout& layout = kLayouts[static_cast<size_t>(task)];
@@ -91,9 +93,9 @@ void TabletopWorld::observe(std::span<float, kStateDim> state) const {
 }
 
 std::array<double, TabletopWorld::kQposDim> TabletopWorld::qpos() const {
-  return {gripper.x,    gripper.y,  gripper.z,  rotation[0],          rotation[1], rotation[2],
-          opening,      double(held), bowls[0].x, bowls[0].y, bowls[0].z,  bowls[1].x,
-          bowls[1].y,   bowls[1].z, plate.x,    plate.y};
+  return {gripper.x,  gripper.y,    gripper.z,  rotation[0], rotation[1], rotation[2],
+          opening,    double(held), bowls[0].x, bowls[0].y,  bowls[0].z,  bowls[1].x,
+          bowls[1].y, bowls[1].z,   plate.x,    plate.y};
 }
 
 void TabletopWorld::set_qpos(std::span<const double, kQposDim> q) {
@@ -106,8 +108,7 @@ void TabletopWorld::set_qpos(std::span<const double, kQposDim> q) {
   plate = {q[14], q[15], 0};
 }
 
-std::array<float, TabletopWorld::kActionDim> tabletop_expert(const TabletopWorld& world,
-                                                             int bowl) {
+std::array<float, TabletopWorld::kActionDim> tabletop_expert(const TabletopWorld& world, int bowl) {
   const TabletopWorld::Point& target = world.bowls[static_cast<size_t>(bowl)];
   TabletopWorld::Point goal = world.plate;
   if (bowl == 1) {
@@ -128,8 +129,7 @@ std::array<float, TabletopWorld::kActionDim> tabletop_expert(const TabletopWorld
     } else {
       // A cone over the goal keeps the labels continuous: a threshold would make them chatter.
       const double height = .04 + .36 * std::clamp((distance - .03) / .09, 0.0, 1.0);
-      move = {towards.x - world.gripper.x, towards.y - world.gripper.y,
-              height - world.gripper.z};
+      move = {towards.x - world.gripper.x, towards.y - world.gripper.y, height - world.gripper.z};
       grip = holding ? 1 : -1;
     }
   }

@@ -17,10 +17,10 @@ struct EnvObservation {
 
 /// What a chunk of actions did.
 struct ChunkResult {
-  EnvObservation observation;      // after the last executed step
-  std::vector<uint8_t> success;    // [B * C], of each executed step; 0 where not executed
-  std::vector<int32_t> executed;   // [B], steps executed
-  std::vector<int32_t> failure;    // [B], 0: none; a backend's own code otherwise
+  EnvObservation observation;     // after the last executed step
+  std::vector<uint8_t> success;   // [B * C], of each executed step; 0 where not executed
+  std::vector<int32_t> executed;  // [B], steps executed
+  std::vector<int32_t> failure;   // [B], 0: none; a backend's own code otherwise
 };
 
 /// A backend of vectorised environments (design.md, "VecEnv").

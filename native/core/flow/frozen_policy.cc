@@ -10,7 +10,9 @@
 namespace dsrl {
 namespace {
 
-[[noreturn]] void refuse(const char* code, const std::string& message) { throw Error(code, message); }
+[[noreturn]] void refuse(const char* code, const std::string& message) {
+  throw Error(code, message);
+}
 
 std::string shape_text(const at::Tensor& tensor) {
   if (!tensor.defined()) return "nothing";
@@ -24,9 +26,10 @@ std::string shape_text(const at::Tensor& tensor) {
 void require(const char* name, const at::Tensor& tensor, at::ScalarType type,
              std::vector<int64_t> shape) {
   if (tensor.defined() && tensor.scalar_type() == type && tensor.sizes() == shape) return;
-  const std::string expected = shape_text(at::empty(shape, at::TensorOptions(type).device(at::kMeta)));
-  refuse("ERR_DSRL_OBSERVATION", std::string("the frozen policy expects ") + name + " " +
-                                     expected + ", found " + shape_text(tensor));
+  const std::string expected =
+      shape_text(at::empty(shape, at::TensorOptions(type).device(at::kMeta)));
+  refuse("ERR_DSRL_OBSERVATION", std::string("the frozen policy expects ") + name + " " + expected +
+                                     ", found " + shape_text(tensor));
 }
 
 at::Tensor floats(const std::vector<double>& values, at::Device device) {
@@ -69,7 +72,8 @@ FrozenPolicy::FrozenPolicy(const std::string& path, PolicySpec spec, at::Device 
     module_->script.to(device_);
     module_->script.eval();
   } catch (const c10::Error& error) {
-    refuse("ERR_DSRL_POLICY_LOAD", path + " is not a TorchScript policy that this torch can load: " +
+    refuse("ERR_DSRL_POLICY_LOAD", path +
+                                       " is not a TorchScript policy that this torch can load: " +
                                        error.what_without_backtrace());
   }
   for (const char* method : {"prefix", "denoise_step", "sample_from_prefix", "forward"}) {

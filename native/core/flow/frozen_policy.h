@@ -20,9 +20,9 @@ struct PolicySpec {
   int64_t image_size;
   int64_t prompt_length;
   double normalization_eps;
-  std::vector<double> state_mean, state_std;      // [state_dim]
-  std::vector<double> action_mean, action_std;    // [action_dim]
-  std::vector<uint8_t> delta_action_mask;         // [action_dim], or empty
+  std::vector<double> state_mean, state_std;    // [state_dim]
+  std::vector<double> action_mean, action_std;  // [action_dim]
+  std::vector<uint8_t> delta_action_mask;       // [action_dim], or empty
 };
 
 /// Raw observations for a batch; everything on the host.

@@ -21,9 +21,7 @@ struct NetworkConfig {
 
   bool has_images() const { return image_size > 0; }
   /// Width of [state features, image features].
-  int64_t feature_dim() const {
-    return state_latent_dim + (has_images() ? image_latent_dim : 0);
-  }
+  int64_t feature_dim() const { return state_latent_dim + (has_images() ? image_latent_dim : 0); }
 };
 
 /// Throws ERR_DSRL_CONFIG_NETWORK if a size is not positive, the lists of the encoder differ in

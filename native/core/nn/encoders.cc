@@ -74,8 +74,7 @@ Encoders::Encoders(const NetworkConfig& config, const std::string& owner,
   if (config.has_images()) image_.emplace(config, owner + "_image_encoder", views);
 }
 
-void Encoders::declare(const NetworkConfig& config, const std::string& owner,
-                       ParameterLayout& to) {
+void Encoders::declare(const NetworkConfig& config, const std::string& owner, ParameterLayout& to) {
   if (config.has_images()) ImageEncoder::declare(config, owner + "_image_encoder", to);
   StateEncoder::declare(config, owner + "_state_encoder", to);
 }

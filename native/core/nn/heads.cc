@@ -27,10 +27,9 @@ Actor::Actor(const NetworkConfig& config, const ParameterViews& views)
       log_std_weight_(views.at(kLogStd + ".weight")),
       log_std_bias_(views.at(kLogStd + ".bias")) {
   for (size_t i = 0; i < config.hidden_dims.size(); ++i) {
-    layers_.push_back({views.at(linear_name(kShared, i) + ".weight"),
-                       views.at(linear_name(kShared, i) + ".bias"),
-                       views.at(norm_name(kShared, i) + ".weight"),
-                       views.at(norm_name(kShared, i) + ".bias")});
+    layers_.push_back(
+        {views.at(linear_name(kShared, i) + ".weight"), views.at(linear_name(kShared, i) + ".bias"),
+         views.at(norm_name(kShared, i) + ".weight"), views.at(norm_name(kShared, i) + ".bias")});
   }
 }
 
@@ -68,10 +67,9 @@ Critic::Critic(const NetworkConfig& config, const ParameterViews& views)
       out_weight_(views.at(linear_name(kHeads, config.hidden_dims.size()) + ".weight")),
       out_bias_(views.at(linear_name(kHeads, config.hidden_dims.size()) + ".bias")) {
   for (size_t i = 0; i < config.hidden_dims.size(); ++i) {
-    layers_.push_back({views.at(linear_name(kHeads, i) + ".weight"),
-                       views.at(linear_name(kHeads, i) + ".bias"),
-                       views.at(norm_name(kHeads, i) + ".weight"),
-                       views.at(norm_name(kHeads, i) + ".bias")});
+    layers_.push_back(
+        {views.at(linear_name(kHeads, i) + ".weight"), views.at(linear_name(kHeads, i) + ".bias"),
+         views.at(norm_name(kHeads, i) + ".weight"), views.at(norm_name(kHeads, i) + ".bias")});
   }
 }
 

@@ -42,7 +42,9 @@ at::Tensor orthogonal(const RandomStream& stream, at::IntArrayRef shape, double 
 }
 
 // PyTorch's default for a Linear's weight and bias: U(-1, 1) / sqrt(fan_in).
-double linear_bound(int64_t fan_in) { return 1.0 / std::sqrt(static_cast<double>(fan_in)); }
+double linear_bound(int64_t fan_in) {
+  return 1.0 / std::sqrt(static_cast<double>(fan_in));
+}
 
 at::Tensor fresh(const NetworkConfig& config, const RandomStream& stream, const std::string& name,
                  at::IntArrayRef shape) {

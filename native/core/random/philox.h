@@ -24,7 +24,8 @@ class RandomStream {
   /// Uniform in [0, 1): (w >> 8) 2^-24.
   void uniform(uint32_t step, uint32_t env, std::span<float> out) const;
   /// Standard normal by Box-Muller in float64, rounded to float32: words (0, 1) and (2, 3) of a
-  /// block give r cos t, r sin t with r = sqrt(-2 ln(((w0 >> 8) + 1) 2^-24)), t = 2 pi (w1 >> 8) 2^-24.
+  /// block give r cos t, r sin t with r = sqrt(-2 ln(((w0 >> 8) + 1) 2^-24)), t = 2 pi (w1 >> 8)
+  /// 2^-24.
   void normal(uint32_t step, uint32_t env, std::span<float> out) const;
 
   std::array<uint32_t, 2> key() const { return key_; }

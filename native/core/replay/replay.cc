@@ -17,7 +17,8 @@ at::Tensor host_rows(const char* name, const at::Tensor& tensor, at::ScalarType 
                      std::vector<int64_t> shape) {
   if (!tensor.defined() || tensor.scalar_type() != type || tensor.sizes() != shape) {
     std::string expected;
-    for (const int64_t size : shape) expected += (expected.empty() ? "" : ", ") + std::to_string(size);
+    for (const int64_t size : shape)
+      expected += (expected.empty() ? "" : ", ") + std::to_string(size);
     throw Error("ERR_DSRL_REPLAY_SHAPE", std::string("replay.append: ") + name + " must be " +
                                              c10::toString(type) + " [" + expected + "]");
   }
@@ -30,9 +31,9 @@ Replay::Replay(const NetworkConfig& config, int64_t capacity, int64_t num_envs, 
     : config_((validate(config), config)),
       capacity_((capacity >= 1 && capacity <= kMostTransitions)
                     ? capacity
-                    : throw Error("ERR_DSRL_CONFIG_REPLAY",
-                                  "replay capacity " + std::to_string(capacity) +
-                                      " is outside [1, 2^31]")),
+                    : throw Error(
+                          "ERR_DSRL_CONFIG_REPLAY",
+                          "replay capacity " + std::to_string(capacity) + " is outside [1, 2^31]")),
       // Two frames a transition at worst (every episode one chunk long), and the pending ones.
       store_(config, 2 * capacity_ + 2 * num_envs, device),
       pending_(static_cast<size_t>(num_envs), kNone) {
@@ -58,9 +59,10 @@ void Replay::append(const ReplayRows& rows) {
   const auto count = static_cast<size_t>(envs);
   if (rows.rewards.size() != count || rows.steps.size() != count ||
       rows.terminated.size() != count || rows.active.size() != count) {
-    throw Error("ERR_DSRL_REPLAY_SHAPE", "replay.append: rewards, steps, terminated and active "
-                                         "must have one entry an environment (" +
-                                             std::to_string(envs) + ")");
+    throw Error("ERR_DSRL_REPLAY_SHAPE",
+                "replay.append: rewards, steps, terminated and active "
+                "must have one entry an environment (" +
+                    std::to_string(envs) + ")");
   }
   const int64_t side = config_.image_size;
   const at::Tensor states = host_rows("states", rows.states, at::kFloat, {envs, config_.state_dim});

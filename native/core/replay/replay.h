@@ -19,12 +19,12 @@ struct ReplayRows {
   at::Tensor states;       // float32 [B, state_dim] on the host
   at::Tensor next_images;  // as the chunk ended, before any reset
   at::Tensor next_states;
-  at::Tensor noise;                  // float32 [B, noise_dim], any device
-  std::vector<float> rewards;        // [B]
-  std::vector<int32_t> steps;        // [B], environment steps that the chunk executed
-  std::vector<uint8_t> terminated;   // [B]
-  std::vector<uint8_t> active;       // [B], 0: the row is not stored
-  int64_t version = 0;               // of the acting weights
+  at::Tensor noise;                 // float32 [B, noise_dim], any device
+  std::vector<float> rewards;       // [B]
+  std::vector<int32_t> steps;       // [B], environment steps that the chunk executed
+  std::vector<uint8_t> terminated;  // [B]
+  std::vector<uint8_t> active;      // [B], 0: the row is not stored
+  int64_t version = 0;              // of the acting weights
 };
 
 /// The replay ring: the newest `capacity` transitions, observations stored once in uint8.
@@ -69,13 +69,13 @@ class Replay {
   int64_t capacity_;
   ObservationStore store_;
   // One row a transition, indexed by slot(number).
-  at::Tensor observations_;       // int64 [capacity], slots of the store
-  at::Tensor next_observations_;  // int64 [capacity]
-  at::Tensor noise_;              // float32 [capacity, noise_dim]
-  at::Tensor rewards_;            // float32 [capacity]
-  at::Tensor steps_;              // int64 [capacity]
-  at::Tensor terminated_;         // uint8 [capacity]
-  std::vector<int64_t> versions_;           // on the host: bookkeeping, never learned from
+  at::Tensor observations_;                  // int64 [capacity], slots of the store
+  at::Tensor next_observations_;             // int64 [capacity]
+  at::Tensor noise_;                         // float32 [capacity, noise_dim]
+  at::Tensor rewards_;                       // float32 [capacity]
+  at::Tensor steps_;                         // int64 [capacity]
+  at::Tensor terminated_;                    // uint8 [capacity]
+  std::vector<int64_t> versions_;            // on the host: bookkeeping, never learned from
   std::vector<int64_t> slots_, next_slots_;  // host copies of the two index tensors
   // The slot of each environment's newest s', to be reused when the next s is the same.
   std::vector<int64_t> pending_;

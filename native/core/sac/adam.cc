@@ -39,8 +39,7 @@ void Adam::plain_step(const AdamConfig& config, int64_t step, const at::Tensor& 
   const double correction2 = 1.0 - std::pow(config.beta2, step);
   first_moment.lerp_(gradient, 1.0 - config.beta1);
   second_moment.mul_(config.beta2).addcmul_(gradient, gradient, 1.0 - config.beta2);
-  const at::Tensor denominator =
-      second_moment.sqrt().div_(std::sqrt(correction2)).add_(config.eps);
+  const at::Tensor denominator = second_moment.sqrt().div_(std::sqrt(correction2)).add_(config.eps);
   values.addcdiv_(first_moment, denominator, -config.lr / correction1);
 }
 

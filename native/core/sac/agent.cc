@@ -59,8 +59,7 @@ at::Tensor Agent::act(const at::Tensor& frames, const at::Tensor& states, int64_
   input.states = states.to(device_);
   const Gaussian gaussian = network_(input);
   if (deterministic) return mode_noise(gaussian, config_.noise_magnitude);
-  const at::Tensor eps =
-      random_normal(stream_, step, states.size(0), config_.noise_dim, device_);
+  const at::Tensor eps = random_normal(stream_, step, states.size(0), config_.noise_dim, device_);
   return sample_noise(gaussian, eps, config_.noise_magnitude).noise;
 }
 

@@ -26,7 +26,7 @@ struct LearnerConfig {
   Aggregation agg_q = Aggregation::kMean;
   Aggregation actor_agg_q = Aggregation::kMean;
   bool backup_entropy = false;
-  bool bootstrap_always = false;     // bootstrap_type: always
+  bool bootstrap_always = false;      // bootstrap_type: always
   int64_t critic_subsample_size = 0;  // <= 0: all heads in the target
   int64_t critic_actor_ratio = 1;     // an actor step every n critic steps
   int64_t train_actor_steps = 0;      // critic steps before the first actor step

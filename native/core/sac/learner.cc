@@ -43,7 +43,9 @@ Learner::Learner(const LearnerConfig& config, uint64_t seed, at::Device device)
   reset_target();
 }
 
-void Learner::reset_target() { target_.values().copy_(critic_.values()); }
+void Learner::reset_target() {
+  target_.values().copy_(critic_.values());
+}
 
 // One update: critic, then actor and temperature, then the target network, all on one batch.
 Learner::PendingMetrics Learner::update(const Batch& batch, const UpdateNoise& noise) {
@@ -135,8 +137,12 @@ Learner::ActorStep Learner::actor_step(const std::vector<Transitions>& parts,
   }
   const at::Tensor norm = actor_adam_.step(actor_);
   const at::Tensor mean_log_density = at::stack(log_density).sum();
-  return {at::stack(loss).sum(), -mean_log_density,         at::stack(q_pi).sum(),
-          at::stack(q_heads).sum(0), norm, mean_log_density};
+  return {at::stack(loss).sum(),
+          -mean_log_density,
+          at::stack(q_pi).sum(),
+          at::stack(q_heads).sum(0),
+          norm,
+          mean_log_density};
 }
 
 std::vector<UpdateMetrics> Learner::update(int64_t count, const Replay& replay,
@@ -146,8 +152,8 @@ std::vector<UpdateMetrics> Learner::update(int64_t count, const Replay& replay,
   }
   std::vector<PendingMetrics> pending;
   for (int64_t i = 0; i < count && !cancelled.load(std::memory_order_relaxed); ++i) {
-    const at::Tensor rows = random_below(sample_stream_, updates_, config_.batch_size,
-                                         replay.size(), replay.device());
+    const at::Tensor rows =
+        random_below(sample_stream_, updates_, config_.batch_size, replay.size(), replay.device());
     const int64_t noise_dim = config_.network.noise_dim;
     const UpdateNoise noise{
         random_normal(target_stream_, updates_, config_.batch_size, noise_dim, device_),
@@ -175,8 +181,8 @@ std::vector<UpdateMetrics> Learner::read(const std::vector<PendingMetrics>& pend
 // Equal parts of at most micro_batch_size rows; frames are normalised once for all passes.
 std::vector<Transitions> Learner::split(const Batch& batch) const {
   const int64_t size = batch.size();
-  const int64_t step = config_.micro_batch_size > 0 ? std::min(config_.micro_batch_size, size)
-                                                    : size;
+  const int64_t step =
+      config_.micro_batch_size > 0 ? std::min(config_.micro_batch_size, size) : size;
   std::vector<Transitions> parts;
   for (int64_t first = 0; first < size; first += step) {
     const int64_t rows = std::min(step, size - first);
@@ -211,7 +217,9 @@ std::vector<int64_t> Learner::target_heads() const {
   return order;
 }
 
-void Learner::publish(Agent& agent) const { agent.assign(actor_.values(), updates_); }
+void Learner::publish(Agent& agent) const {
+  agent.assign(actor_.values(), updates_);
+}
 
 bool Learner::finite() const {
   const at::NoGradGuard no_gradient;

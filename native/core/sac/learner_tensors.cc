@@ -19,12 +19,13 @@ NamedTensors Learner::agent_tensors() const {
   return all;
 }
 
-NamedTensors Learner::target_tensors() const { return target_.named(); }
+NamedTensors Learner::target_tensors() const {
+  return target_.named();
+}
 
 NamedTensors Learner::moment_tensors() const {
   NamedTensors all;
-  const auto group = [&](const std::string& name, const ParameterBuffer& buffer,
-                         const Adam& adam) {
+  const auto group = [&](const std::string& name, const ParameterBuffer& buffer, const Adam& adam) {
     append(all, named_views(buffer.layout(), adam.first_moment()), name + ".exp_avg.");
     append(all, named_views(buffer.layout(), adam.second_moment()), name + ".exp_avg_sq.");
   };

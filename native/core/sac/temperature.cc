@@ -37,7 +37,9 @@ at::Tensor EntropyTemperature::transform(const at::Tensor& base) const {
   return type_ == AlphaType::kExp ? base.exp() : at::softplus(base);
 }
 
-at::Tensor EntropyTemperature::alpha() const { return transform(base_.detach()).clone(); }
+at::Tensor EntropyTemperature::alpha() const {
+  return transform(base_.detach()).clone();
+}
 
 at::Tensor EntropyTemperature::backward(const at::Tensor& mean_log_density) {
   const at::Tensor loss = -transform(base_) * (mean_log_density.detach() + target_entropy_);

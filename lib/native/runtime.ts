@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { loadNative, parseDevice } from '../torch/index.js';
 import type { Binding } from './binding.js';
 
@@ -27,6 +28,11 @@ export function createRuntime(options: { device?: string; torchHome?: string } =
     ...(options.torchHome === undefined ? {} : { torchHome: options.torchHome }),
   });
   const binding = loaded.core;
+  if (process.env.OMP_NUM_THREADS === undefined) {
+    // A core is left to the event loop and to the system: when every core computes, the barriers of
+    // a convolution's backward pass spin against them, and an update takes half as long again.
+    binding.setThreads(Math.max(1, availableParallelism() - 1));
+  }
   if (!exitListenerInstalled) {
     // process.exit() on the main thread runs no environment cleanup hook: without this listener a
     // thread inside libtorch would meet its destructors (abort in backward()).

@@ -2,11 +2,11 @@
 
     .venv/bin/python bench/tabletop_eager.py [--seed 0] [--max-steps 30] [--updates 50]
 
-Same sizes, rates, frozen program and numbers of rollouts and updates as `configs/tabletop.yaml`; ten
-separate nn.Sequential heads as RLinf writes them, torch.optim.Adam, numpy worlds. Prints one JSON
-line. Seconds and CPU seconds count rollouts and updates alone, never the evaluations;
+Same sizes, rates, frozen program, rollouts and updates as `configs/tabletop.yaml`; ten separate
+nn.Sequential heads as RLinf writes them, torch.optim.Adam, numpy worlds. Prints one JSON line.
+Seconds and CPU seconds count rollouts and updates alone, never the evaluations;
 `updates_per_s` counts the seconds inside updates alone. `seconds_to_90` is null if the
-deterministic agent never reached .9 of the 100 (task, trial).
+deterministic agent never reached .9 of the 100 (task, trial); `success` is its last evaluation.
 """
 
 import argparse
@@ -25,11 +25,11 @@ from torch.nn.functional import pad, softplus
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "python"))
 
-from reference.config import Config  # noqa: E402
-from reference.networks import Actor, Critic  # noqa: E402
-from tabletop import world  # noqa: E402
-from tabletop.painter import paint  # noqa: E402
-from tabletop.preflight import Player  # noqa: E402
+from reference.config import Config
+from reference.networks import Actor, Critic
+from tabletop import world
+from tabletop.painter import paint
+from tabletop.preflight import Player
 
 ENVS, CHUNKS, BATCH, TRIALS = 16, 12, 64, 25
 EVAL_INTERVAL, GOAL = 2, 0.9
@@ -255,7 +255,7 @@ def evaluate(player: Player, learner: Learner) -> float:
         s, failed = s.take(~success), failed[~success]
         if len(failed) == 0:
             break
-    return 1 - len(failed) / len(tasks)
+    return (len(tasks) - len(failed)) / len(tasks)
 
 
 def main() -> None:
@@ -269,7 +269,7 @@ def main() -> None:
     rollouts = Rollouts(player, args.seed)
     replay = Replay(args.max_steps * CHUNKS * ENVS)
     seconds, learn_seconds, cpu, updates = 0.0, 0.0, 0.0, 0
-    reached = False
+    success, reached = None, False
     for step in range(1, args.max_steps + 1):
         began, cpu_began = time.perf_counter(), time.process_time()
         rollouts.run(learner, replay)
@@ -290,6 +290,8 @@ def main() -> None:
         "seconds_to_90": round(seconds, 2) if reached else None,
         "updates_to_90": updates if reached else None,
         "updates_per_s": round(updates / learn_seconds, 2) if updates else None,
+        "updates": updates,
+        "success": success,
         "train_seconds": round(seconds, 2),
         "cpu_seconds": round(cpu, 2),
     }

@@ -5,6 +5,7 @@ import {
   configToYaml,
   replayCapacity,
   resolveModelPath,
+  sampleWindow,
   transitionsPerRollout,
 } from '../config/index.js';
 import type { Environments } from '../envs/index.js';
@@ -64,7 +65,8 @@ export async function openSession(
     replay: new Replay(
       runtime,
       sizes,
-      replayCapacity(config),
+      // What has left the sample window is never drawn again, so it is not kept either.
+      sampleWindow(config),
       backend.numEnvs,
       config.algorithm.replay_buffer.device === 'cuda' ? runtime.device : 'cpu',
     ),

@@ -53,6 +53,11 @@ at::Tensor normal_from_words(const at::Tensor& words) {
       .to(at::kFloat);
 }
 
+at::Tensor below_from_words(const at::Tensor& words, int64_t bound) {
+  // Both factors are below 2^32, and bound at most 2^31: the product fits in an int64.
+  return at::bitwise_right_shift(words * bound, 32);
+}
+
 }  // namespace detail
 
 at::Tensor random_normal(const RandomStream& stream, int64_t step, int64_t rows, int64_t columns,
@@ -76,7 +81,7 @@ at::Tensor random_below(const RandomStream& stream, int64_t step, int64_t count,
   TORCH_CHECK(bound >= 1 && bound <= (int64_t{1} << 31), "bound ", bound, " is out of range");
   if (!device.is_cpu()) {
     const auto words = detail::philox_words(stream, step, 1, count, device, 0);
-    return at::bitwise_right_shift(words.squeeze(0) * bound, 32);
+    return detail::below_from_words(words.squeeze(0), bound);
   }
   std::vector<uint32_t> words(static_cast<size_t>(count));
   stream.words(static_cast<uint32_t>(step), 0, words);

@@ -22,6 +22,7 @@ namespace detail {
 at::Tensor philox_words(const RandomStream& stream, int64_t step, int64_t rows, int64_t columns,
                         at::Device device, int64_t first_env);
 at::Tensor normal_from_words(const at::Tensor& words);
+at::Tensor below_from_words(const at::Tensor& words, int64_t bound);
 }  // namespace detail
 
 }  // namespace dsrl

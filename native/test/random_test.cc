@@ -68,8 +68,8 @@ TEST(RandomStream, DrawsWhatTheNumpyVersionDraws) {
                                             0x1f4d4c36, 0x03b8b6c4}));
   std::array<float, 3> uniforms;
   stream.uniform(7, 3, uniforms);
-  EXPECT_EQ(uniforms, (std::array<float, 3>{0.7832239866256714F, 0.7219894528388977F,
-                                            0.48745352029800415F}));
+  EXPECT_EQ(uniforms,
+            (std::array<float, 3>{0.7832239866256714F, 0.7219894528388977F, 0.48745352029800415F}));
   std::array<float, 6> normals;
   stream.normal(7, 3, normals);
   const std::array<double, 6> expected{-0.12239573901158032, -0.6882530453718206,
@@ -159,7 +159,8 @@ TEST(TensorRandom, NormalsOfTensorOperationsAreTheHosts) {
 }
 
 TEST(TensorRandom, NormalsAreStandardNormal) {
-  const at::Tensor x = random_normal(RandomStream(4, "test"), 0, 500, 400, at::kCPU).to(at::kDouble);
+  const at::Tensor x =
+      random_normal(RandomStream(4, "test"), 0, 500, 400, at::kCPU).to(at::kDouble);
   EXPECT_NEAR(x.mean().item<double>(), 0, 0.01);
   EXPECT_NEAR(x.square().mean().item<double>(), 1, 0.015);
   EXPECT_NEAR(x.pow(4).mean().item<double>(), 3, 0.1);

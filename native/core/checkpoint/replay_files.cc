@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 
+#include "core/checkpoint/crc32c.h"
 #include "core/checkpoint/safetensors.h"
 #include "core/error.h"
 #include "core/replay/replay.h"
@@ -38,6 +39,15 @@ struct Index {
   int64_t size = 0;
   std::vector<Segment> segments;
 
+  // Over all numbers: a changed total or size would otherwise just give another replay.
+  int64_t own_checksum() const {
+    std::vector<int64_t> numbers{total, size};
+    for (const Segment& segment : segments) {
+      numbers.insert(numbers.end(), {segment.first, segment.count, segment.checksum});
+    }
+    return crc32c(numbers.data(), numbers.size() * sizeof(int64_t));
+  }
+
   void write(const std::string& folder) const {
     std::vector<int64_t> first, count, checksum;
     for (const Segment& segment : segments) {
@@ -49,7 +59,8 @@ struct Index {
                                               {"size", longs({size})},
                                               {"first", longs(first)},
                                               {"count", longs(count)},
-                                              {"crc32c", longs(checksum)}});
+                                              {"crc32c", longs(checksum)},
+                                              {"index_crc32c", longs({own_checksum()})}});
   }
 
   static Index read(const std::string& folder) {
@@ -67,8 +78,10 @@ struct Index {
     Index index;
     const auto total = column("total"), size = column("size"), first = column("first");
     const auto count = column("count"), checksum = column("crc32c");
+    const auto own_checksum = column("index_crc32c");
     if (total.size() != 1 || size.size() != 1 || first.size() != count.size() ||
-        first.size() != checksum.size() || size[0] < 0 || size[0] > total[0]) {
+        first.size() != checksum.size() || own_checksum.size() != 1 || size[0] < 0 ||
+        size[0] > total[0]) {
       damaged(path, "its columns do not fit each other");
     }
     index.total = total[0];
@@ -76,6 +89,7 @@ struct Index {
     for (size_t i = 0; i < first.size(); ++i) {
       index.segments.push_back({first[i], count[i], checksum[i]});
     }
+    if (index.own_checksum() != own_checksum[0]) damaged(path, "its CRC-32C does not match");
     return index;
   }
 };
@@ -212,7 +226,7 @@ void Replay::load(const std::string& folder) {
   total_ = oldest_ = oldest;
   for (const Index::Segment& segment : index.segments) {
     const std::string path = folder + "/" + segment_name(segment.first, segment.count);
-    if (segment.count < 0 || segment.first + segment.count > index.total ||
+    if (segment.first < 0 || segment.count < 0 || segment.first > index.total - segment.count ||
         (segment.first > expected && segment.first > oldest)) {
       damaged(path, "its place in the replay does not fit the index");
     }

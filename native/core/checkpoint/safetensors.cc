@@ -98,7 +98,8 @@ std::string header_text(const NamedTensors& tensors,
     text +=
         json_string(name) + ":{\"dtype\":\"" + dtype_name(tensor.scalar_type()) + "\",\"shape\":[";
     for (int64_t i = 0; i < tensor.dim(); ++i) {
-      text += (i > 0 ? "," : "") + std::to_string(tensor.size(i));
+      if (i > 0) text += ',';
+      text += std::to_string(tensor.size(i));
     }
     text += "],\"data_offsets\":[" + std::to_string(offset) + "," + std::to_string(end) + "]}";
     offset = end;
@@ -111,14 +112,18 @@ std::string header_text(const NamedTensors& tensors,
 // Number of bytes of an entry, or damaged() where its numbers contradict each other.
 uint64_t checked_size(const std::string& path, const std::string& name,
                       const SafetensorsHeader::Entry& entry, at::ScalarType type) {
-  uint64_t size = c10::elementSize(type);
+  // An empty tensor has strides too, and they must fit: a length of zero bounds nothing.
+  uint64_t extent = c10::elementSize(type);
+  bool empty = false;
   for (const int64_t dimension : entry.shape) {
     const auto length = static_cast<uint64_t>(dimension);
-    if (length != 0 && size > (uint64_t{1} << 62) / length) {
+    empty = empty || length == 0;
+    if (length != 0 && extent > (uint64_t{1} << 62) / length) {
       damaged(path, "tensor '" + name + "' has an impossible shape " + shape_text(entry.shape));
     }
-    size *= length;
+    extent *= std::max<uint64_t>(length, 1);
   }
+  const uint64_t size = empty ? 0 : extent;
   if (entry.end < entry.begin || entry.end - entry.begin != size) {
     damaged(path, "tensor '" + name + "': shape " + shape_text(entry.shape) +
                       " does not match its data_offsets");

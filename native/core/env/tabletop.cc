@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
 #include <string>
 
 #include "core/error.h"
@@ -59,6 +60,9 @@ ChunkResult Tabletop::step_chunk(const at::Tensor& actions, const std::vector<in
   }
   if (limit.size() != worlds_.size()) refuse("tabletop: one step limit an environment is needed");
   const int64_t chunk = actions.size(1);
+  for (const int32_t steps : limit) {
+    if (steps < 0 || steps > chunk) refuse("tabletop: a step limit is outside [0, C]");
+  }
   const at::Tensor packed = actions.contiguous();
   const float* next = packed.const_data_ptr<float>();
   ChunkResult result;
@@ -66,7 +70,6 @@ ChunkResult Tabletop::step_chunk(const at::Tensor& actions, const std::vector<in
   result.executed.assign(worlds_.size(), 0);
   result.failure.assign(worlds_.size(), 0);
   for (size_t env = 0; env < worlds_.size(); ++env, next += chunk * kAction) {
-    if (limit[env] < 0 || limit[env] > chunk) refuse("tabletop: a step limit is outside [0, C]");
     for (int32_t step = 0; step < limit[env]; ++step) {
       const std::span<const float, kAction> action(next + step * kAction, kAction);
       const bool success = worlds_[env].step(action);
@@ -91,9 +94,15 @@ std::vector<double> Tabletop::save_state() const {
 
 void Tabletop::load_state(const std::vector<double>& state) {
   if (state.size() != worlds_.size() * kSaved) refuse("tabletop: the saved state does not fit");
+  for (const double number : state) {
+    if (!std::isfinite(number)) refuse("tabletop: the saved state holds what is not a number");
+  }
+  for (size_t env = 0; env < worlds_.size(); ++env) {
+    const double task = state[env * kSaved];
+    if (task < 0 || task >= TabletopWorld::kTasks) refuse("tabletop: a saved task is unknown");
+  }
   for (size_t env = 0; env < worlds_.size(); ++env) {
     const double* saved = state.data() + env * kSaved;
-    if (!(saved[0] >= 0 && saved[0] < TabletopWorld::kTasks)) refuse("tabletop: a saved task");
     worlds_[env].task = static_cast<int>(saved[0]);
     worlds_[env].set_qpos(
         std::span<const double, TabletopWorld::kQposDim>(saved + 1, TabletopWorld::kQposDim));

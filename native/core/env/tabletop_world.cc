@@ -102,7 +102,7 @@ void TabletopWorld::set_qpos(std::span<const double, kQposDim> q) {
   gripper = {q[0], q[1], q[2]};
   rotation = {q[3], q[4], q[5]};
   opening = q[6];
-  held = std::clamp(static_cast<int>(q[7]), -1, 1);
+  held = static_cast<int>(std::clamp(q[7], -1.0, 1.0));
   bowls[0] = {q[8], q[9], q[10]};
   bowls[1] = {q[11], q[12], q[13]};
   plate = {q[14], q[15], 0};

@@ -67,8 +67,10 @@ FrozenPolicy::FrozenPolicy(const std::string& path, PolicySpec spec, at::Device 
     refuse("ERR_DSRL_POLICY_SPEC", "policy.json: state_dim and action_dim must fit in noise_dim");
   }
   try {
-    // On the CPU first: loading straight onto a GPU would move shape constants there too.
-    module_ = std::make_unique<Module>(Module{torch::jit::load(path, at::kCPU)});
+    // On the CPU first: loading straight onto a GPU would move shape constants there too. Except
+    // for the meta device of the tests, which takes no parameter over from another device.
+    const at::Device first = device_.is_meta() ? device_ : at::Device(at::kCPU);
+    module_ = std::make_unique<Module>(Module{torch::jit::load(path, first)});
     module_->script.to(device_);
     module_->script.eval();
   } catch (const c10::Error& error) {

@@ -1,149 +1,211 @@
-// The proofs that the core is written against a device, on a machine without a GPU: on torch's meta
-// device a read by the host and a mixture of devices throw, and at::RecordFunction sees every
-// operator's outputs, so a CPU tensor made inside an update is counted.
+// The proofs that the core is written against a device, on a machine without a GPU.
+//
+// On torch's meta device tensors have shapes but no values: a read by the host throws, and so does
+// a mixture of devices. And at::RecordFunction sees the inputs and outputs of every operator, so
+// that a CPU tensor that comes into being inside an update is counted.
 
 #include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
 #include <ATen/record_function.h>
 #include <gtest/gtest.h>
-#include <torch/library.h>
+#include <torch/csrc/jit/api/module.h>
 
+#include <mutex>
 #include <set>
 
+#include "core/flow/frozen_policy.h"
 #include "core/sac/agent.h"
 #include "support.h"
+#include "tabletop_policy.h"
 
 namespace dsrl {
 namespace {
 
-// Layer normalisation, convolution, ReLU, and what clamp's gradient is made of, are the operators
-// of an update without a meta kernel in C++; their shapes are given here. On real devices all have
-// kernels for CPU and CUDA.
-std::tuple<at::Tensor, at::Tensor, at::Tensor> meta_layer_norm(const at::Tensor& input,
-                                                               c10::SymIntArrayRef normalized,
-                                                               const std::optional<at::Tensor>&,
-                                                               const std::optional<at::Tensor>&,
-                                                               double) {
-  std::vector<int64_t> rows = input.sizes().vec();
-  for (size_t i = 0; i < normalized.size(); ++i) rows[rows.size() - 1 - i] = 1;
-  return {at::empty_like(input), at::empty(rows, input.options()),
-          at::empty(rows, input.options())};
-}
-
-std::tuple<at::Tensor, at::Tensor, at::Tensor> meta_layer_norm_backward(
-    const at::Tensor& gradient, const at::Tensor& input, c10::SymIntArrayRef, const at::Tensor&,
-    const at::Tensor&, const std::optional<at::Tensor>& gain,
-    const std::optional<at::Tensor>& shift, std::array<bool, 3>) {
-  const auto like = [](const std::optional<at::Tensor>& tensor) {
-    return tensor && tensor->defined() ? at::empty_like(*tensor) : at::Tensor();
-  };
-  return {at::empty_like(input), like(gain), like(shift)};
-}
-
-at::Tensor meta_convolution(const at::Tensor& input, const at::Tensor& weight,
-                            const std::optional<at::Tensor>&, c10::SymIntArrayRef stride,
-                            c10::SymIntArrayRef padding, c10::SymIntArrayRef, bool,
-                            c10::SymIntArrayRef, c10::SymInt) {
-  std::vector<int64_t> shape{input.size(0), weight.size(0)};
-  for (size_t i = 0; i < 2; ++i) {
-    const auto dimension = static_cast<int64_t>(2 + i);
-    const int64_t padded = input.size(dimension) + 2 * padding[i].expect_int();
-    shape.push_back((padded - weight.size(dimension)) / stride[i].expect_int() + 1);
-  }
-  return at::empty(shape, input.options());
-}
-
-std::tuple<at::Tensor, at::Tensor, at::Tensor> meta_convolution_backward(
-    const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight,
-    c10::SymIntArrayRef, c10::SymIntArrayRef, c10::SymIntArrayRef, bool, c10::SymIntArrayRef,
-    c10::SymInt, std::array<bool, 3>) {
-  return {at::empty_like(input), at::empty_like(weight),
-          at::empty({weight.size(0)}, gradient.options())};
-}
-
-TORCH_LIBRARY_IMPL(aten, Meta, library) {
-  library.impl("relu", [](const at::Tensor& input) { return at::empty_like(input); });
-  library.impl(
-      "logical_and.out",
-      [](const at::Tensor&, const at::Tensor&, at::Tensor& out) -> at::Tensor& { return out; });
-  library.impl("where.self",
-               [](const at::Tensor& condition, const at::Tensor& chosen, const at::Tensor& other) {
-                 const at::Tensor& larger = chosen.dim() >= other.dim() ? chosen : other;
-                 return at::empty(condition.sizes(), larger.options());
-               });
-  library.impl("convolution_overrideable", meta_convolution);
-  library.impl("convolution_backward_overrideable", meta_convolution_backward);
-  library.impl("native_layer_norm", meta_layer_norm);
-  library.impl("native_layer_norm_backward", meta_layer_norm_backward);
-}
-
-std::set<std::string>& cpu_outputs() {
-  static auto* const names = new std::set<std::string>;
-  return *names;
-}
-
-void note_cpu_tensors(const at::RecordFunction& function, at::ObserverContext*) {
-  for (const c10::IValue& output : function.outputs()) {
-    if (output.isTensor() && output.toTensor().defined() && output.toTensor().is_cpu()) {
-      cpu_outputs().insert(function.name());
-    }
-  }
-}
-
-/// Names of the operators that put out a CPU tensor while `body` ran.
-template <typename Body>
-std::set<std::string> cpu_operators(Body body) {
-  cpu_outputs().clear();
-  const auto handle = at::addGlobalCallback(
-      at::RecordFunctionCallback(
-          [](const at::RecordFunction&) -> std::unique_ptr<at::ObserverContext> { return nullptr; },
-          note_cpu_tensors)
-          .needsOutputs(true)
-          .scopes({at::RecordScope::FUNCTION}));
-  body();
-  at::removeCallback(handle);
-  return cpu_outputs();
-}
-
 const at::Device kMeta(at::kMeta);
 
-TEST(Device, AnUpdateReadsNothingAndMakesNoCpuTensor) {
-  LearnerConfig config = test::small_config();
-  config.backup_entropy = true;
-  config.critic_subsample_size = 2;
-  config.micro_batch_size = 10;
-  Learner learner(config, 1, kMeta);
-  const Batch batch = test::to_device(test::random_batch(config.network, 24, 0), kMeta);
-  const RandomStream stream(1, "test");
-  const auto made = cpu_operators([&] {
-    // The learner's own draws too: on a device they come from tensor operations.
-    const at::Tensor rows = random_below(stream, 0, 24, 100, kMeta);
-    const UpdateNoise noise{random_normal(stream, 0, 24, 32, kMeta),
-                            random_normal(stream, 1, 24, 32, kMeta)};
-    learner.update(batch, noise);
-  });
-  EXPECT_TRUE(made.empty()) << *made.begin();
-  EXPECT_EQ(learner.updates(), 1);
+/// While one lives: the operators that took or gave a CPU tensor, on any thread.
+/// A number that an operator was called with (2.0 * x) arrives at its kernel as a 0-dim tensor that
+/// torch marks as a wrapped number; it is an argument of the kernel, no memory, and is not counted.
+class CpuTensorWatch {
+ public:
+  CpuTensorWatch() {
+    operators().clear();
+    handle_ = at::addGlobalCallback(at::RecordFunctionCallback(note_inputs, note_outputs)
+                                        .needsInputs(true)
+                                        .needsOutputs(true)
+                                        .scopes({at::RecordScope::FUNCTION}));
+  }
+  ~CpuTensorWatch() { at::removeCallback(handle_); }
+  CpuTensorWatch(const CpuTensorWatch&) = delete;
+  CpuTensorWatch& operator=(const CpuTensorWatch&) = delete;
+
+  std::set<std::string> found() const {
+    const std::lock_guard<std::mutex> lock(mutex());
+    return operators();
+  }
+
+ private:
+  static std::set<std::string>& operators() {
+    static std::set<std::string> names;
+    return names;
+  }
+  static std::mutex& mutex() {
+    static std::mutex mutex;
+    return mutex;
+  }
+  static bool on_cpu(const at::Tensor& tensor) {
+    return tensor.defined() && tensor.is_cpu() &&
+           !tensor.unsafeGetTensorImpl()->is_wrapped_number();
+  }
+  static void note(const at::RecordFunction& function, const c10::IValue& value) {
+    bool cpu = value.isTensor() && on_cpu(value.toTensor());
+    if (value.isTensorList()) {
+      for (const at::Tensor& tensor : value.toTensorVector()) cpu = cpu || on_cpu(tensor);
+    }
+    if (!cpu) return;
+    const std::lock_guard<std::mutex> lock(mutex());
+    operators().insert(function.name());
+  }
+  static std::unique_ptr<at::ObserverContext> note_inputs(const at::RecordFunction& function) {
+    for (const c10::IValue& input : function.inputs()) note(function, input);
+    return nullptr;
+  }
+  static void note_outputs(const at::RecordFunction& function, at::ObserverContext*) {
+    for (const c10::IValue& output : function.outputs()) note(function, output);
+  }
+
+  at::CallbackHandle handle_;
+};
+
+const std::set<std::string> kNone;
+
+Replay filled_replay(const NetworkConfig& network) {
+  Replay replay(network, 64, 24, kMeta);
+  const Batch batch = test::random_batch(network, 24, 0);
+  replay.append({batch.images, batch.states, batch.next_images, batch.next_states, batch.noise,
+                 std::vector<float>(24, -1), std::vector<int32_t>(24, 5),
+                 std::vector<uint8_t>(24, 0), std::vector<uint8_t>(24, 1), 0});
+  return replay;
 }
 
-// _fused_adam_ has no meta kernel, so the update above took Adam::plain_step; learner_test.cc
-// holds the fused kernel to it on the CPU.
+// Every branch of an update: plain; all options; the other aggregation and temperatures.
+std::vector<LearnerConfig> every_branch() {
+  LearnerConfig plain = test::small_config();
+  LearnerConfig full = plain;
+  full.backup_entropy = true;
+  full.critic_subsample_size = 2;
+  full.micro_batch_size = 10;
+  full.actor_agg_q = Aggregation::kMin;
+  LearnerConfig other = plain;
+  other.network.image_size = 0;
+  other.agg_q = Aggregation::kMin;
+  other.bootstrap_always = true;
+  other.alpha_type = AlphaType::kExp;
+  LearnerConfig fixed = plain;
+  fixed.alpha_type = AlphaType::kFixed;
+  fixed.train_actor_steps = 1;
+  return {plain, full, other, fixed};
+}
 
-TEST(Device, ActingReadsNothing) {
+TEST(Device, AnUpdateReadsNothingAndMakesNoCpuTensor) {
+  for (const LearnerConfig& config : every_branch()) {
+    Learner learner(config, 1, kMeta);
+    const Replay replay = filled_replay(config.network);
+    const RandomStream stream(1, "test");
+    const CpuTensorWatch watch;
+    for (int64_t i = 0; i < 2; ++i) {  // what update(n) does n times
+      const at::Tensor rows = random_below(stream, i, 24, replay.size(), kMeta);
+      const UpdateNoise noise{random_normal(stream, i, 24, 32, kMeta),
+                              random_normal(stream, i, 24, 32, kMeta)};
+      const auto metrics = learner.update(replay.gather(rows, kMeta), noise);
+      EXPECT_TRUE(metrics.values.is_meta());
+    }
+    EXPECT_EQ(watch.found(), kNone);
+    EXPECT_EQ(learner.updates(), 2);
+  }
+}
+
+// update(n) reads the metrics of all n at its end, and only there: that read throws on meta.
+TEST(Device, ManyUpdatesReadOnceAtTheirEnd) {
+  const LearnerConfig config = test::small_config();
+  Learner learner(config, 1, kMeta);
+  const Replay replay = filled_replay(config.network);
+  EXPECT_THROW(learner.update(5, replay, std::atomic<bool>{false}), c10::Error);
+  EXPECT_EQ(learner.updates(), 5);
+}
+
+// Adam takes the fused kernel on CPU and CUDA. _fused_adam_ has no meta kernel: the updates above
+// took Adam::plain_step, and adam_test.cc holds the two to each other. What the fused branch makes
+// besides, the step count, is made with the parameters' own options.
+
+TEST(Device, ActingReadsNothingAndMakesNoCpuTensor) {
   const NetworkConfig network = test::small_config().network;
   const Agent agent(network, 1, kMeta);
   const Batch batch = test::to_device(test::random_batch(network, 4, 0), kMeta);
-  const auto made = cpu_operators([&] {
-    EXPECT_TRUE(agent.act(batch.images, batch.states, 0, false).is_meta());
-    EXPECT_TRUE(agent.act(batch.images, batch.states, 0, true).is_meta());
-  });
-  EXPECT_TRUE(made.empty()) << *made.begin();
+  const CpuTensorWatch watch;
+  EXPECT_TRUE(agent.act(batch.images, batch.states, 0, false).is_meta());
+  EXPECT_TRUE(agent.act(batch.images, batch.states, 0, true).is_meta());
+  EXPECT_EQ(watch.found(), kNone);
 }
 
-TEST(Device, TheProofsCanFail) {
-  EXPECT_THROW(at::zeros({}, at::TensorOptions(at::kMeta)).item<float>(), std::exception);
-  EXPECT_THROW(at::ones({3}, at::TensorOptions(at::kMeta)) + at::ones({3}), std::exception);
-  EXPECT_FALSE(cpu_operators([] { at::zeros({3}); }).empty());
+TEST(Device, PublishingCopiesOnTheDevice) {
+  const Learner learner(test::small_config(), 1, kMeta);
+  Agent agent(learner.config().network, 1, kMeta);
+  const CpuTensorWatch watch;
+  learner.publish(agent);
+  EXPECT_EQ(watch.found(), kNone);
+}
+
+TEST(Device, APolicysSampleReadsNothingAndMakesNoCpuTensor) {
+  const FrozenPolicy policy(test::kTabletopPolicy, test::tabletop_policy_spec(), kMeta);
+  PolicyObservation observation = test::tabletop_observation(3);
+  const at::Tensor noise = at::zeros({3, 32}, at::TensorOptions(at::kMeta));
+  for (at::Tensor* tensor : {&observation.images[0], &observation.states, &observation.tokens,
+                             &observation.token_mask}) {
+    *tensor = tensor->to(kMeta);
+  }
+  const CpuTensorWatch watch;
+  const at::Tensor actions = policy.sample(observation, noise);
+  EXPECT_TRUE(actions.is_meta());
+  EXPECT_EQ(actions.sizes(), (std::vector<int64_t>{3, 5, 7}));
+  EXPECT_EQ(watch.found(), kNone);
+}
+
+TEST(Device, ThePlantedMistakesAreFound) {
+  Learner learner(test::small_config(), 1, kMeta);
+  const Batch batch = test::to_device(test::random_batch(learner.config().network, 24, 0), kMeta);
+  const auto draw = [] { return at::ones({24, 32}, at::TensorOptions(at::kMeta)); };
+  // A value read by the host, and a draw left on the host.
+  EXPECT_THROW(learner.update(batch, {draw(), draw()}).values[0].item<float>(), c10::Error);
+  EXPECT_THROW(learner.update(batch, {at::ones({24, 32}), draw()}), c10::Error);
+  {  // A draw made on the host and carried over.
+    const CpuTensorWatch watch;
+    learner.update(batch, {at::ones({24, 32}).to(kMeta), draw()});
+    EXPECT_TRUE(watch.found().contains("aten::ones"));
+  }
+  {  // Memory of the host carried over, without an operator that makes it.
+    std::vector<float> values(24 * 32);
+    const CpuTensorWatch watch;
+    learner.update(batch, {at::from_blob(values.data(), {24, 32}).to(kMeta), draw()});
+    EXPECT_TRUE(watch.found().contains("aten::to"));
+  }
+  {  // A number on the host as a 0-dim tensor, which torch mixes with any device without a word.
+    const CpuTensorWatch watch;
+    learner.update(batch, {draw() * at::ones({}), draw()});
+    EXPECT_TRUE(watch.found().contains("aten::ones"));
+    EXPECT_TRUE(watch.found().contains("aten::mul"));
+  }
+  {  // The same inside a policy's TorchScript.
+    torch::jit::Module script("Mistake");
+    script.define("def forward(self, x):\n  return x + torch.zeros([])\n");
+    const CpuTensorWatch watch;
+    script.forward({draw()});
+    EXPECT_TRUE(watch.found().contains("aten::zeros"));
+  }
+  {  // A list of tensors.
+    const CpuTensorWatch watch;
+    at::ones({2}).split(1);
+    EXPECT_TRUE(watch.found().contains("aten::split"));
+  }
 }
 
 }  // namespace

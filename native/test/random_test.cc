@@ -25,7 +25,8 @@ const std::vector<Draw> kDraws{{0, 0, 0},
                                {42, 11, 100},
                                {~uint64_t{0}, 0xFFFFFFFF, 0xFFFFFFFF - 4},
                                {uint64_t{1} << 63, 1, 0x80000000},
-                               {0xFFFFFFFF, 0x80000000, 7}};
+                               {0xFFFFFFFF, 0x80000000, 7},
+                               {5, (int64_t{1} << 32) + 5, 0}};  // a step is a word: it wraps
 
 TEST(Crc32c, MatchesItsCheckValueWholeAndInParts) {
   EXPECT_EQ(crc32c("123456789", 9), 0xE3069283u);

@@ -2,6 +2,10 @@
 
 #include <ATen/ATen.h>
 
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+
 #include "core/random/tensor_random.h"
 #include "core/sac/learner.h"
 
@@ -48,5 +52,43 @@ inline Batch to_device(const Batch& batch, at::Device device) {
           batch.next_states.to(device), batch.noise.to(device),       batch.rewards.to(device),
           batch.steps.to(device),       batch.terminated.to(device)};
 }
+
+/// Updates first, first + 1, ... on random_batch(i) and random_update_noise(i).
+inline void run_updates(Learner& learner, int64_t first, int64_t count, int64_t rows = 24) {
+  const NetworkConfig& network = learner.config().network;
+  for (int64_t i = first; i < first + count; ++i) {
+    learner.update(random_batch(network, rows, i), random_update_noise(network, rows, i));
+  }
+}
+
+inline double largest_difference(const NamedTensors& a, const NamedTensors& b) {
+  if (a.size() != b.size()) throw std::invalid_argument("lists of different lengths");
+  double largest = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (a[i].first != b[i].first) throw std::invalid_argument(a[i].first + ", " + b[i].first);
+    largest = std::max(largest, (a[i].second - b[i].second).abs().max().item<double>());
+  }
+  return largest;
+}
+
+/// An empty folder of this test's own, removed with everything in it when the test is over.
+class Folder {
+ public:
+  Folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "dsrl-test-XXXXXX").string();
+    if (!mkdtemp(name.data())) throw std::runtime_error("no temporary folder " + name);
+    path_ = name;
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  ~Folder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  std::filesystem::path path_;
+};
 
 }  // namespace dsrl::test

@@ -1,0 +1,200 @@
+// The replay's part of a checkpoint: segments, links to earlier ones, and damage that is found.
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "core/checkpoint/safetensors.h"
+#include "core/error.h"
+#include "core/replay/replay.h"
+#include "naive_replay.h"
+#include "support.h"
+
+namespace dsrl {
+namespace {
+
+namespace fs = std::filesystem;
+using test::Episodes;
+using test::NaiveReplay;
+
+// A segment has 4096 transitions; steps of up to 96 rows cross its borders unaligned.
+constexpr int64_t kSegment = 4096;
+const Episodes kWide{.envs = 96};
+
+void run(NaiveReplay& naive, std::vector<Replay*> replays, int64_t until_total) {
+  while (naive.total() < until_total) {
+    const ReplayRows rows = naive.step();
+    for (Replay* replay : replays) replay->append(rows);
+  }
+}
+
+Replay loaded(const Episodes& episodes, int64_t capacity, const std::string& folder) {
+  Replay replay(episodes.network(), capacity, episodes.envs, at::kCPU);
+  replay.load(folder);
+  return replay;
+}
+
+std::string refusal(const Episodes& episodes, const std::string& folder) {
+  try {
+    loaded(episodes, 1000, folder);
+  } catch (const Error& error) {
+    return error.code();
+  }
+  return "nothing was refused";
+}
+
+std::vector<fs::path> files_of(const std::string& folder) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+TEST(ReplayFiles, ReturnWhatWasSavedAndGoOnAlike) {
+  const test::Folder folder;
+  const Episodes episodes{.envs = 3, .image_size = 8};
+  for (const int64_t capacity : {1, 7, 64, 1000}) {
+    NaiveReplay naive(episodes, capacity);
+    Replay straight(episodes.network(), capacity, 3, at::kCPU);
+    run(naive, {&straight}, 150);
+    const std::string name = folder / std::to_string(capacity);
+    straight.save(name, "");
+    Replay resumed = loaded(episodes, capacity, name);
+    naive.expect_in(resumed);
+    run(naive, {&straight, &resumed}, 400);
+    naive.expect_in(straight);
+    naive.expect_in(resumed);
+  }
+}
+
+TEST(ReplayFiles, HoldAnEmptyReplay) {
+  const test::Folder folder;
+  Replay(kWide.network(), 10, 1, at::kCPU).save(folder / "empty", "");
+  EXPECT_EQ(loaded(kWide, 10, folder / "empty").size(), 0);
+}
+
+// Checkpoint after checkpoint, past segment borders and past the capacity, each linked to the last
+// and the last but one removed, as a run prunes them; resumed from in the middle.
+TEST(ReplayFiles, LinkWholeSegmentsOfTheCheckpointBefore) {
+  const test::Folder folder;
+  const int64_t capacity = 2 * kSegment + 500;
+  NaiveReplay naive(kWide, capacity);
+  Replay replay(kWide.network(), capacity, kWide.envs, at::kCPU);
+  std::string previous;
+  int64_t linked = 0;
+  for (int save = 1; save <= 8; ++save) {
+    run(naive, {&replay}, save * 2900);
+    const std::string next = folder / ("step_" + std::to_string(save));
+    replay.save(next, previous);
+    for (const fs::path& file : files_of(next)) linked += fs::hard_link_count(file) > 1;
+    if (!previous.empty()) fs::remove_all(previous);
+    previous = next;
+    Replay again = loaded(kWide, capacity, next);
+    naive.expect_in(again);
+    if (HasFatalFailure()) FAIL() << "save " << save;
+    if (save == 4) replay = std::move(again);  // a resumed run links on
+  }
+  EXPECT_GT(replay.total(), 2 * capacity);
+  EXPECT_GE(linked, 5);
+}
+
+TEST(ReplayFiles, FitAReplayOfAnotherCapacity) {
+  const test::Folder folder;
+  NaiveReplay naive(kWide, 6000);
+  Replay replay(kWide.network(), 6000, kWide.envs, at::kCPU);
+  run(naive, {&replay}, 9000);
+  replay.save(folder / "saved", "");
+  for (const int64_t capacity : {int64_t{1}, int64_t{700}, kSegment, int64_t{20'000}}) {
+    Replay other = loaded(kWide, capacity, folder / "saved");
+    naive.expect_in(other);
+  }
+}
+
+TEST(ReplayFiles, SaveWithoutALinkWhereTheEarlierFileIsGone) {
+  const test::Folder folder;
+  NaiveReplay naive(kWide, 6000);
+  Replay replay(kWide.network(), 6000, kWide.envs, at::kCPU);
+  run(naive, {&replay}, 5000);
+  replay.save(folder / "first", "");
+  for (const fs::path& file : files_of(folder / "first")) {
+    if (file.filename() != "index.safetensors") fs::remove(file);
+  }
+  replay.save(folder / "second", folder / "first");
+  Replay again = loaded(kWide, 6000, folder / "second");
+  naive.expect_in(again);
+  replay.save(folder / "third", folder / "absent");
+  Replay once_more = loaded(kWide, 6000, folder / "third");
+  naive.expect_in(once_more);
+}
+
+class DamagedReplay : public testing::Test {
+ protected:
+  void SetUp() override {
+    NaiveReplay naive(episodes_, 100);
+    Replay replay(episodes_.network(), 100, 3, at::kCPU);
+    run(naive, {&replay}, 40);
+    replay.save(saved_, "");
+  }
+  const Episodes episodes_{.envs = 3};
+  test::Folder folder_;
+  std::string saved_ = folder_ / "saved";
+};
+
+TEST_F(DamagedReplay, AnyFlippedBitIsFound) {
+  ASSERT_EQ(files_of(saved_).size(), 2u);
+  for (const fs::path& path : files_of(saved_)) {
+    const auto size = static_cast<int64_t>(fs::file_size(path));
+    for (int64_t at = 0; at < size; at += size > 2000 ? 97 : 1) {
+      std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+      const auto flip = [&] {
+        file.seekg(at);
+        const int byte = file.get();
+        file.seekp(at);
+        file.put(static_cast<char>(byte ^ (1 << at % 8))).flush();
+      };
+      flip();
+      EXPECT_EQ(refusal(episodes_, saved_), "ERR_DSRL_CHECKPOINT_DAMAGED")
+          << path.filename() << " at " << at;
+      flip();
+    }
+  }
+  EXPECT_EQ(refusal(episodes_, saved_), "nothing was refused");
+}
+
+TEST_F(DamagedReplay, AFileCutShortOrGoneIsFound) {
+  for (const fs::path& path : files_of(saved_)) {
+    const std::string kept = folder_ / "kept";
+    fs::copy_file(path, kept, fs::copy_options::overwrite_existing);
+    for (const int64_t size :
+         {int64_t{0}, int64_t{7}, int64_t{100}, static_cast<int64_t>(fs::file_size(path)) - 1}) {
+      fs::resize_file(path, static_cast<size_t>(size));
+      EXPECT_EQ(refusal(episodes_, saved_), "ERR_DSRL_CHECKPOINT_DAMAGED") << path << ", " << size;
+      fs::copy_file(kept, path, fs::copy_options::overwrite_existing);
+    }
+    fs::remove(path);
+    EXPECT_EQ(refusal(episodes_, saved_), "ERR_DSRL_CHECKPOINT_READ") << path;
+    fs::copy_file(kept, path);
+  }
+  EXPECT_EQ(refusal(episodes_, saved_), "nothing was refused");
+}
+
+TEST_F(DamagedReplay, OtherSizesAreNamed) {
+  for (const Episodes& other :
+       {Episodes{.envs = 3, .image_size = 5}, Episodes{.envs = 3, .image_size = 4, .state_dim = 4},
+        Episodes{.envs = 3, .image_size = 4, .noise_dim = 3}}) {
+    EXPECT_EQ(refusal(other, saved_), "ERR_DSRL_CHECKPOINT_DAMAGED");
+  }
+}
+
+TEST_F(DamagedReplay, AReplayThatHoldsSomethingIsNotOverwritten) {
+  NaiveReplay naive(episodes_, 100);
+  Replay replay(episodes_.network(), 100, 3, at::kCPU);
+  run(naive, {&replay}, 5);
+  EXPECT_THROW(replay.load(saved_), Error);
+  naive.expect_in(replay);
+}
+
+}  // namespace
+}  // namespace dsrl

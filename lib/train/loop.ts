@@ -80,7 +80,7 @@ export async function train(request: TrainRequest): Promise<TrainSummary> {
   };
   try {
     while (counters.globalSteps < total && signal?.aborted !== true) {
-      await globalStep(session, request, log, total);
+      await globalStep(session, { ...request, progress }, log, total);
       if (due(config.runner.save_interval, counters.globalSteps)) await save();
     }
     if (saved !== counters.globalSteps) await save();

@@ -57,4 +57,6 @@ test('resumed and evaluated runs are bit for bit the plain one', { timeout: 300_
   expect(resumed.envSteps).toBe(plain.envSteps);
   const lines = readFileSync(join(half.run, 'metrics.jsonl'), 'utf8').trim().split('\n');
   expect(lines.map((line) => JSON.parse(line).step)).toEqual([0, 1, 2, 3]);
+  const log = readFileSync(join(evaluated.run, 'run.log'), 'utf8');
+  for (const line of ['step 1/4', 'eval at step 2', 'step_4']) expect(log).toContain(line);
 });

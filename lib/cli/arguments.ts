@@ -50,7 +50,7 @@ function helpHint(command: string): string {
   return `\`dsrl-native ${command} --help\` shows what it takes`;
 }
 
-/** `did you mean ...?`, else the fallback. Imported late: the help of a command needs none of it. */
+/** `did you mean ...?`, else the fallback. Imported late: a command's help needs none of it. */
 export async function suggestion(
   word: string,
   candidates: readonly string[],

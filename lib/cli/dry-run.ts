@@ -24,12 +24,11 @@ export async function dryRun({ config, runDir, resume }: TrainPlan): Promise<num
   policy.checkFits(config);
   const settings = learnerSettings(config);
   const learner = new Learner(runtime, settings, BigInt(config.seed));
-  const { actor, critic } = learner.parameterCounts;
+  const { actor, critic, heads } = learner.parameterCounts;
   await tryUpdate(runtime, settings);
   const { logger } = config.runner;
   const place = `${resolve(logger.log_path)}/${logger.experiment_name}-<time>-s${config.seed}`;
   const count = (value: number) => value.toLocaleString('en-US');
-  const heads = headParameters(settings);
   const rows = [
     ['torch', `${runtime.torchVersion} on ${runtime.device}`],
     ['policy', `${count(policy.parameterCount)} parameters, frozen: ${folder}`],
@@ -49,18 +48,6 @@ export async function dryRun({ config, runDir, resume }: TrainPlan): Promise<num
   ];
   process.stdout.write(rows.map(([name = '', text]) => `${name.padEnd(10)}${text}\n`).join(''));
   return 0;
-}
-
-/** Weights, biases and layer norms of the Q heads without their encoders. */
-function headParameters(settings: LearnerSettings): number {
-  const { image_size, image_latent_dim, state_latent_dim, noise_dim, hidden_dims } = settings;
-  let width = (image_size > 0 ? image_latent_dim : 0) + state_latent_dim + noise_dim;
-  let parameters = 0;
-  for (const hidden of hidden_dims) {
-    parameters += width * hidden + 3 * hidden;
-    width = hidden;
-  }
-  return settings.num_q_heads * (parameters + width + 1);
 }
 
 /** One update, the actor's and the temperature's steps included, on transitions of zeros. */

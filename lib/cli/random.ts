@@ -31,9 +31,10 @@ export async function runRandom(argv: string[]): Promise<number> {
   if (stream === undefined) throw usageError(command, '--stream is missing');
   const number = (option: 'step' | 'env' | 'count') =>
     wholeNumber(command, option, values[option] as string);
-  const { createRuntime } = await import('../native/index.js');
+  const { createRuntime, randomStream } = await import('../native/index.js');
   const runtime = createRuntime({ device: 'cpu' });
-  const numbers = runtime.binding.randomStream(
+  const numbers = randomStream(
+    runtime,
     BigInt(seed),
     stream,
     number('step'),

@@ -99,7 +99,7 @@ export class Environments {
     return this.#observe();
   }
 
-  /** With `autoReset` goes on where the last rollout stopped, otherwise resets every environment. */
+  /** With `autoReset` goes on where the last rollout stopped, otherwise resets all of them. */
   startRollout(): Promise<Observation> {
     return this.#options.autoReset && this.#started ? this.#observe() : this.reset();
   }
@@ -220,7 +220,7 @@ export class Environments {
   }
 }
 
-/** [B, H, A] -> [B, C, A] on the host, where the environments are; the same handle if it is that. */
+/** [B, H, A] -> [B, C, A] on the host, where the environments are; the same handle if it fits. */
 function firstActions(
   runtime: Runtime,
   actions: Tensor<'float32'>,

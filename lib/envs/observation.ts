@@ -65,7 +65,5 @@ function agentFrame(
 ): Tensor<'uint8'> | null {
   const picture = Object.values(images)[0];
   if (size === 0 || picture === undefined) return null;
-  const [, rows, columns] = picture.shape;
-  if (rows === size && columns === size) return picture;
-  return resizeFrames(runtime, picture, size) as Tensor<'uint8'>;
+  return resizeFrames(runtime, picture, size);
 }

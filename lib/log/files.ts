@@ -91,7 +91,7 @@ export function replaceFile(path: string, text: string): void {
     rmSync(temporary, { force: true });
     throw error;
   }
-  syncFolder(dirname(path));
+  sync(dirname(path));
 }
 
 /** The kernel may take the bytes in several parts. */
@@ -106,9 +106,12 @@ function writeAll(fd: number, path: string, bytes: Uint8Array): void {
   }
 }
 
-/** A rename survives a power failure only when its folder is synced too. */
-function syncFolder(folder: string): void {
-  const fd = openSync(folder, 'r');
+/**
+ * Makes a file, or the names in a folder, survive a power failure: a rename does so only when its
+ * folder is synced too.
+ */
+export function sync(path: string): void {
+  const fd = openSync(path, 'r');
   try {
     fsyncSync(fd);
   } finally {

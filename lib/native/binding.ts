@@ -19,7 +19,7 @@ export interface RawTensor {
   dispose(): void;
 }
 
-/** Sizes of the networks, under the names of `debug replay-updates` (reference: replay_updates.md). */
+/** Sizes of the networks, under the names of `debug replay-updates`. */
 export interface NetworkSizes {
   image_size: number;
   image_channels: number[];
@@ -107,7 +107,8 @@ export interface RawLearner {
   finite(): boolean;
   updates(): number;
   setUpdates(updates: number): void;
-  parameterCounts(): { actor: number; critic: number };
+  /** `heads`: of the critic's, those of the Q heads. */
+  parameterCounts(): { actor: number; critic: number; heads: number };
   saveAgent(file: string): void;
   loadAgent(file: string): void;
   saveTarget(file: string): void;

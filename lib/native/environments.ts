@@ -119,9 +119,25 @@ export class NativePolicy {
 }
 
 /** Pictures as the agent's frame: bilinear, .5 to even; the same handle if the size is right. */
-export function resizeFrames(runtime: Runtime, pictures: Tensor, size: number): Tensor {
+export function resizeFrames(
+  runtime: Runtime,
+  pictures: Tensor<'uint8'>,
+  size: number,
+): Tensor<'uint8'> {
   if (pictures.shape[1] === size && pictures.shape[2] === size) return pictures;
-  return translate(() => new Tensor(runtime.binding.resizeFrames(pictures.raw, size)));
+  return translate(() => new Tensor<'uint8'>(runtime.binding.resizeFrames(pictures.raw, size)));
+}
+
+/** The first `count` numbers of a stream at (step, env), in its three forms. */
+export function randomStream(
+  runtime: Runtime,
+  seed: bigint,
+  stream: string,
+  step: number,
+  env: number,
+  count: number,
+): { u32: number[]; uniform: number[]; normal: number[] } {
+  return translate(() => runtime.binding.randomStream(seed, stream, step, env, count));
 }
 
 /** Standard normals [rows, columns] of a named stream at `step`; row e is env e's draw. */

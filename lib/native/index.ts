@@ -12,6 +12,7 @@ export {
   NativePolicy,
   type PolicyInputs,
   randomNormal,
+  randomStream,
   resizeFrames,
   TabletopBackend,
   type VecEnvBackend,

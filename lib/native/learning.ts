@@ -166,7 +166,7 @@ export class Learner {
   set updates(count: number) {
     translate(() => this.#raw.setUpdates(count));
   }
-  get parameterCounts(): { actor: number; critic: number } {
+  get parameterCounts(): { actor: number; critic: number; heads: number } {
     return this.#raw.parameterCounts();
   }
   /** One update on the tensors of a file, at once (`debug replay-updates`). */

@@ -1,9 +1,6 @@
 import {
-  closeSync,
   existsSync,
-  fsyncSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -15,6 +12,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import * as z from 'zod';
 import { CheckpointError } from '../errors.js';
+import { sync } from '../log/files.js';
 import type { Learner, Replay } from '../native/index.js';
 
 export const FORMAT = 'dsrl-native-checkpoint/1';
@@ -144,15 +142,6 @@ function syncTree(folder: string): void {
     else sync(path);
   }
   sync(folder);
-}
-
-function sync(path: string): void {
-  const fd = openSync(path, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 /**

@@ -139,7 +139,7 @@ async function globalStep(
   const seconds = { rollout: (rolled - began) / 1000, learn: (learned - rolled) / 1000 };
   const envSteps = counters.envSteps - before.envSteps;
   const tags: Record<string, number> = {
-    ...episodeTags('env', episodes),
+    ...episodeTags(episodes),
     ...updateTags(rows),
     ...(rows.length === 0 ? {} : learningRates(config)),
     'train/replay_buffer/size': replay.size,

@@ -36,20 +36,17 @@ export function updateTags(rows: readonly UpdateRow[]): Record<string, number> {
 }
 
 /** Means over the episodes that ended in a global step; only their number where there are none. */
-export function episodeTags(
-  prefix: 'env' | 'eval',
-  episodes: readonly EpisodeRecord[],
-): Record<string, number> {
+export function episodeTags(episodes: readonly EpisodeRecord[]): Record<string, number> {
   const count = episodes.length;
-  if (count === 0) return { [`${prefix}/num_trajectories`]: 0 };
+  if (count === 0) return { 'env/num_trajectories': 0 };
   const mean = (value: (episode: EpisodeRecord) => number) =>
     episodes.reduce((sum, episode) => sum + value(episode), 0) / count;
   return {
-    [`${prefix}/success_once`]: mean(({ success }) => Number(success)),
-    [`${prefix}/return`]: mean((episode) => episode.return),
-    [`${prefix}/episode_len`]: mean(({ length }) => length),
-    [`${prefix}/reward`]: mean((episode) => episode.return / episode.length),
-    [`${prefix}/num_trajectories`]: count,
+    'env/success_once': mean(({ success }) => Number(success)),
+    'env/return': mean((episode) => episode.return),
+    'env/episode_len': mean(({ length }) => length),
+    'env/reward': mean((episode) => episode.return / episode.length),
+    'env/num_trajectories': count,
   };
 }
 

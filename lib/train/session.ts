@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type Config,
@@ -158,10 +157,9 @@ export function checkpointState(session: Session): CheckpointState {
 /** An agent with a checkpoint's weights, for evaluation. */
 export function loadAgent(config: Config, runtime: Runtime, checkpoint: string): Agent {
   const folder = resolveCheckpoint(checkpoint);
-  const file = join(folder, 'agent.safetensors');
-  if (!existsSync(file)) readCheckpointState(folder); // says what is missing
+  const { counters } = readCheckpointState(folder);
   const agent = new Agent(runtime, networkSizes(config), BigInt(config.seed));
-  agent.load(file, readCheckpointState(folder).counters.updates);
+  agent.load(join(folder, 'agent.safetensors'), counters.updates);
   return agent;
 }
 

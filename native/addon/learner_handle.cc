@@ -246,6 +246,7 @@ Napi::Value LearnerHandle::ParameterCounts(const Napi::CallbackInfo& info) {
   Napi::Object counts = Napi::Object::New(info.Env());
   counts.Set("actor", static_cast<double>(learner_->object.actor_parameters()));
   counts.Set("critic", static_cast<double>(learner_->object.critic_parameters()));
+  counts.Set("heads", static_cast<double>(learner_->object.head_parameters()));
   return counts;
 }
 

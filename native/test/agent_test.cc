@@ -15,6 +15,8 @@
 namespace dsrl {
 namespace {
 
+using test::refusal;
+
 at::Tensor normals(int64_t step, int64_t rows, int64_t columns) {
   return random_normal(RandomStream(2, "test.agent"), step, rows, columns, at::kCPU);
 }
@@ -24,16 +26,6 @@ at::Tensor bytes(int64_t step, at::IntArrayRef shape) {
   return random_below(RandomStream(2, "test.agent"), step, count, 256, at::kCPU)
       .to(at::kByte)
       .reshape(shape);
-}
-
-template <typename Body>
-std::string refusal(Body body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.code() + ": " + error.what();
-  }
-  return "nothing was refused";
 }
 
 // dsrl.md, section 7: over many states and draws, for any seed.

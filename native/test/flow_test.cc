@@ -18,6 +18,7 @@ namespace dsrl {
 namespace {
 
 using test::kTabletopPolicy;
+using test::refusal;
 using test::tabletop_observation;
 using test::tabletop_policy_spec;
 
@@ -27,16 +28,6 @@ at::Tensor normals(int64_t step, int64_t rows, int64_t columns) {
 
 float largest(const at::Tensor& tensor) {
   return tensor.abs().max().item<float>();
-}
-
-template <typename Body>
-std::string refusal(Body body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.code() + ": " + error.what();
-  }
-  return "nothing was refused";
 }
 
 const FrozenPolicy& policy() {

@@ -13,17 +13,9 @@ namespace dsrl {
 namespace {
 
 using test::largest_difference;
+using test::refusal;
 using test::run_updates;
 using test::small_config;
-
-std::string refusal(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.code() + ": " + error.what();
-  }
-  return "nothing was refused";
-}
 
 NamedTensors without(const NamedTensors& named, const std::string& name) {
   NamedTensors rest;

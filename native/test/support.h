@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "core/error.h"
 #include "core/random/tensor_random.h"
 #include "core/sac/learner.h"
 
@@ -69,6 +70,17 @@ inline double largest_difference(const NamedTensors& a, const NamedTensors& b) {
     largest = std::max(largest, (a[i].second - b[i].second).abs().max().item<double>());
   }
   return largest;
+}
+
+/// "CODE: message" of the Error that `body` throws.
+template <typename Body>
+std::string refusal(Body body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    return error.code() + ": " + error.what();
+  }
+  return "nothing was refused";
 }
 
 /// An empty folder of this test's own, removed with everything in it when the test is over.

@@ -12,6 +12,7 @@
 #include "core/checkpoint/crc32c.h"
 #include "core/checkpoint/safetensors_header.h"
 #include "core/error.h"
+#include "core/shape_text.h"
 
 namespace dsrl {
 namespace {
@@ -43,14 +44,6 @@ const char* dtype_name(at::ScalarType type) {
 
 [[noreturn]] void damaged(const std::string& path, const std::string& what) {
   throw Error("ERR_DSRL_CHECKPOINT_DAMAGED", path + ": " + what);
-}
-
-std::string shape_text(at::IntArrayRef shape) {
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) {
-    text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
-  }
-  return text + "]";
 }
 
 // Writes little-endian bytes and keeps their checksum.

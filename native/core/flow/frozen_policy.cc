@@ -6,6 +6,7 @@
 #include <torch/csrc/jit/serialization/import.h>
 
 #include "core/error.h"
+#include "core/shape_text.h"
 
 namespace dsrl {
 namespace {
@@ -14,22 +15,11 @@ namespace {
   throw Error(code, message);
 }
 
-std::string shape_text(const at::Tensor& tensor) {
-  if (!tensor.defined()) return "nothing";
-  std::string text = std::string(c10::toString(tensor.scalar_type())) + " [";
-  for (int64_t i = 0; i < tensor.dim(); ++i) {
-    text += (i > 0 ? ", " : "") + std::to_string(tensor.size(i));
-  }
-  return text + "]";
-}
-
 void require(const char* name, const at::Tensor& tensor, at::ScalarType type,
              std::vector<int64_t> shape) {
   if (tensor.defined() && tensor.scalar_type() == type && tensor.sizes() == shape) return;
-  const std::string expected =
-      shape_text(at::empty(shape, at::TensorOptions(type).device(at::kMeta)));
-  refuse("ERR_DSRL_OBSERVATION", std::string("the frozen policy expects ") + name + " " + expected +
-                                     ", found " + shape_text(tensor));
+  refuse("ERR_DSRL_OBSERVATION", std::string("the frozen policy expects ") + name + " " +
+                                     shape_text(type, shape) + ", found " + shape_text(tensor));
 }
 
 at::Tensor floats(const std::vector<double>& values, at::Device device) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "core/shape_text.h"
 
 namespace dsrl {
 namespace {
@@ -16,11 +17,8 @@ constexpr int64_t kMostTransitions = int64_t{1} << 31;
 at::Tensor host_rows(const char* name, const at::Tensor& tensor, at::ScalarType type,
                      std::vector<int64_t> shape) {
   if (!tensor.defined() || tensor.scalar_type() != type || tensor.sizes() != shape) {
-    std::string expected;
-    for (const int64_t size : shape)
-      expected += (expected.empty() ? "" : ", ") + std::to_string(size);
-    throw Error("ERR_DSRL_REPLAY_SHAPE", std::string("replay.append: ") + name + " must be " +
-                                             c10::toString(type) + " [" + expected + "]");
+    throw Error("ERR_DSRL_REPLAY_SHAPE",
+                std::string("replay.append: ") + name + " must be " + shape_text(type, shape));
   }
   return tensor.to(at::kCPU).contiguous();
 }

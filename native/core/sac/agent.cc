@@ -7,18 +7,10 @@
 #include "core/error.h"
 #include "core/random/tensor_random.h"
 #include "core/sac/squashed_gaussian.h"
+#include "core/shape_text.h"
 
 namespace dsrl {
 namespace {
-
-std::string shape_text(const at::Tensor& tensor) {
-  if (!tensor.defined()) return "nothing";
-  std::string text = std::string(c10::toString(tensor.scalar_type())) + " [";
-  for (int64_t i = 0; i < tensor.dim(); ++i) {
-    text += (i > 0 ? ", " : "") + std::to_string(tensor.size(i));
-  }
-  return text + "]";
-}
 
 void check_observation(const NetworkConfig& config, const at::Tensor& frames,
                        const at::Tensor& states) {

@@ -69,6 +69,8 @@ class Learner {
   at::Device device() const { return device_; }
   int64_t actor_parameters() const { return actor_.layout().parameter_count(); }
   int64_t critic_parameters() const { return critic_.layout().parameter_count(); }
+  /// Of the critic's, those of the Q heads, without its encoders.
+  int64_t head_parameters() const;
 
   /// Everything that is saved, as views of the learner's own storage (RLinf's names).
   NamedTensors agent_tensors() const;

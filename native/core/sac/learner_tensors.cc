@@ -19,6 +19,14 @@ NamedTensors Learner::agent_tensors() const {
   return all;
 }
 
+int64_t Learner::head_parameters() const {
+  int64_t total = 0;
+  for (const auto& entry : critic_.layout().entries()) {
+    if (entry.name.rfind("q_head.", 0) == 0) total += entry.count;
+  }
+  return total;
+}
+
 NamedTensors Learner::target_tensors() const {
   return target_.named();
 }

@@ -185,7 +185,7 @@ export interface Binding {
   Learner: new (settings: LearnerSettings, seed: bigint, device: string) => RawLearner;
   Replay: new (sizes: NetworkSizes, capacity: number, numEnvs: number, device: string) => RawReplay;
   FrozenPolicy: new (file: string, spec: RawPolicySpec, device: string) => RawFrozenPolicy;
-  Tabletop: new (numEnvs: number, seed: bigint, imageSize: number) => RawVecEnv;
+  VecEnv: new (kind: string, options: Record<string, unknown>) => RawVecEnv;
   resizeFrames(pictures: RawTensor, size: number): RawTensor;
   /** Standard normals of a stream: rows are envs 0.., for the iid and tiled baselines. */
   randomNormal(

@@ -53,6 +53,7 @@ export class PolicyServer {
   private readonly sessions = new Set<ClientSession>();
   private readonly pings: NodeJS.Timeout;
   private closed: Promise<void> | null = null;
+  private address = '';
 
   private constructor(
     service: { answer(request: Packable): Promise<Record<string, Packable>>; metadata: Packable },
@@ -67,7 +68,11 @@ export class PolicyServer {
       clientTracking: false,
     });
     this.http = createServer(
-      { headersTimeout: clientTimeoutMs, requestTimeout: clientTimeoutMs },
+      {
+        headersTimeout: clientTimeoutMs,
+        requestTimeout: clientTimeoutMs,
+        connectionsCheckingInterval: clientTimeoutMs,
+      },
       (request, response) => {
         const healthy = request.url === '/healthz' && request.method === 'GET';
         response.writeHead(healthy ? 200 : 404, { 'content-type': 'text/plain' });
@@ -137,13 +142,14 @@ export class PolicyServer {
       });
       server.http.listen(port, host, resolve);
     });
+    const { address, family, port: bound } = server.http.address() as AddressInfo;
+    server.address = `ws://${family === 'IPv6' ? `[${address}]` : address}:${bound}`;
     return server;
   }
 
   /** `ws://host:port` as a client writes it. */
   get url(): string {
-    const { address, family, port } = this.http.address() as AddressInfo;
-    return `ws://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+    return this.address;
   }
 
   get clients(): number {

@@ -53,7 +53,7 @@ export class WireClient {
   /** Connects unless it is connected. */
   connect(): Promise<WebSocket> {
     if (this.closed) return Promise.reject(failure('CLOSED', `${this.url}: the client is closed`));
-    if (this.socket !== null) return Promise.resolve(this.socket);
+    if (this.socket?.readyState === WebSocket.OPEN) return Promise.resolve(this.socket);
     this.connecting ??= this.attempt().finally(() => {
       this.connecting = null;
     });

@@ -17,11 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
+import decimate
 import describe
 import original
+import same_scene
 import scene_files
 from init_states import read_init_states
 from safetensors_file import write_tensors
+from same_scene import model_differences
 
 FORMAT = "dsrl-native-libero-bundle/1"
 SUITE = "libero_spatial"
@@ -33,41 +36,15 @@ def say(text: str) -> None:
     print(f"libero: {text}", file=sys.stderr, flush=True)
 
 
-def model_differences(model, other) -> dict[str, np.ndarray]:
-    """Names of the arrays of two compiled models that differ -> rows in which they do."""
-    differences = {}
-    for name in dir(model):
-        value = getattr(model, name)
-        if name.startswith("_") or not isinstance(value, np.ndarray):
-            continue
-        there = getattr(other, name)
-        if value.shape != there.shape:
-            raise ValueError(f"two models differ in the shape of {name}")
-        if not np.array_equal(value, there, equal_nan=True):
-            rows = np.argwhere(value != there)[:, 0]
-            differences[name] = np.unique(rows)
-    return differences
-
-
-def visible_scene(env, xml: str) -> str:
-    """The XML with the sites shown or hidden as the original has them while it runs.
-
-    Everything else of the original's model but the fixtures' pose is what the XML compiles to;
-    that is checked here.
-    """
+def visible_scene(env) -> str:
+    """The XML that the original compiles, with the sites shown or hidden as it does while it runs.
+    What it changes after compiling is otherwise the fixtures' pose alone: see same_scene.py."""
     import mujoco
 
+    xml = env.env.model.get_xml()
     running = env.env.sim.model._model
     compiled = mujoco.MjModel.from_xml_string(xml)
-    differences = model_differences(compiled, running)
-    sites = differences.pop("site_rgba", [])
-    fixtures = {running.body(original.root_body(env, name)).id for name in FIXTURES.values()}
-    for name in ("body_pos", "body_quat"):
-        if set(differences.pop(name, [])) - fixtures:
-            raise ValueError(f"{name} differs from the XML's in more than the fixtures")
-    if differences:
-        raise ValueError(f"the original changes its model after compiling: {sorted(differences)}")
-    for site in sites:
+    for site in model_differences(compiled, running).get("site_rgba", []):
         alpha = float(running.site_rgba[site][3])
         xml = scene_files.set_site_alpha(xml, running.site(site).name, alpha)
     return xml
@@ -100,10 +77,14 @@ def export(out: Path, lod: bool) -> None:
 
         env = libero.make(task)
         original.reset(env, task, pruned[0])
+        model = env.env.sim.model
         placed = np.stack([original.fixture_pose(env, name) for name in FIXTURES.values()])
-        xml = visible_scene(env, env.env.model.get_xml())
+        xml = visible_scene(env)
         if scene is None:
             scene, description = xml, describe.describe(env)
+            scene_files.write_scene(scene, out)
+        fixtures = {model.body_name2id(name) for name in description["fixtures"].values()}
+        same_scene.check_scene(out / "scene.xml", model._model, fixtures)
         if xml != scene:
             raise ValueError(f"task {task} has another scene than task 0: one model cannot serve")
         for seed in range(SEEDS):
@@ -112,12 +93,9 @@ def export(out: Path, lod: bool) -> None:
             raise ValueError(f"task {task}: the fixtures' poses are not those of a whole reset")
         env.close()
 
-    say("writing the scene")
-    scene_files.write_scene(scene, out)
     if lod:
-        import decimate
-
         decimate.reduce_scene(out, out / "lod", say)
+        same_scene.check_reduced(out / "scene.xml", out / "lod" / "scene.xml")
     copy_mujoco(out, mujoco_version)
     write_states(out, states, poses)
     bundle = {

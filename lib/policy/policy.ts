@@ -2,6 +2,7 @@ import { PolicyError } from '../errors.js';
 import { NativePolicy, type Runtime, type Tensor } from '../native/index.js';
 import { readArtefact } from './artefact.js';
 import type { PolicyContract } from './contract.js';
+import { nativeSpec } from './native-spec.js';
 import { PromptTable } from './prompts.js';
 
 /** What a policy asks of a configuration; the composed one has this shape. */
@@ -48,23 +49,7 @@ export class FrozenPolicy {
    */
   static load(runtime: Runtime, folder: string): FrozenPolicy {
     const { contract, modelFile } = readArtefact(folder);
-    const { normalization } = contract;
-    const native = new NativePolicy(runtime, modelFile, {
-      horizon: contract.horizon,
-      noise_dim: contract.noise_dim,
-      state_dim: contract.state_dim,
-      action_dim: contract.action_dim,
-      num_steps: contract.num_steps,
-      num_cameras: contract.cameras.length,
-      image_size: contract.image_size,
-      prompt_length: contract.prompt_length,
-      normalization_eps: normalization.eps,
-      state_mean: normalization.state.mean,
-      state_std: normalization.state.std,
-      action_mean: normalization.actions.mean,
-      action_std: normalization.actions.std,
-      delta_action_mask: (contract.delta_action_mask ?? []).map(Number),
-    });
+    const native = new NativePolicy(runtime, modelFile, nativeSpec(contract));
     return new FrozenPolicy(native, runtime, contract);
   }
 

@@ -35,10 +35,11 @@ export class FrozenPolicy {
   private constructor(
     private readonly native: NativePolicy,
     runtime: Runtime,
+    folder: string,
     /** policy.json as it was read. */
     readonly metadata: PolicyContract,
   ) {
-    this.prompts = new PromptTable(runtime, metadata);
+    this.prompts = new PromptTable(runtime, folder, metadata);
   }
 
   /**
@@ -50,7 +51,7 @@ export class FrozenPolicy {
   static load(runtime: Runtime, folder: string): FrozenPolicy {
     const { contract, modelFile } = readArtefact(folder);
     const native = new NativePolicy(runtime, modelFile, nativeSpec(contract));
-    return new FrozenPolicy(native, runtime, contract);
+    return new FrozenPolicy(native, runtime, folder, contract);
   }
 
   get parameterCount(): number {
@@ -105,7 +106,7 @@ export class FrozenPolicy {
     numSteps: number = this.metadata.num_steps,
   ): Promise<Tensor<'float32'>> {
     const images = this.metadata.cameras.map((camera) => this.imageOf(observation, camera));
-    const { tokens, tokenMask } = this.prompts.tokensOf(observation.prompts);
+    const { tokens, tokenMask } = await this.prompts.tokensOf(observation.prompts);
     const { state } = observation;
     return this.native.sample({ images, state, tokens, tokenMask }, noise, numSteps);
   }

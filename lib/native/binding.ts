@@ -127,11 +127,20 @@ export interface RawPolicySpec {
   num_cameras: number;
   image_size: number;
   prompt_length: number;
+  image_resize: 'none' | 'openpi' | 'lerobot';
+  time_convention: 'double' | 'float32';
+  normalization_mode: 'mean_std' | 'quantiles';
   normalization_eps: number;
-  state_mean: number[];
-  state_std: number[];
-  action_mean: number[];
-  action_std: number[];
+  /** Of the mode mean_std. */
+  state_mean?: number[];
+  state_std?: number[];
+  action_mean?: number[];
+  action_std?: number[];
+  /** Of the mode quantiles: q01 and q99. */
+  state_low?: number[];
+  state_high?: number[];
+  action_low?: number[];
+  action_high?: number[];
   delta_action_mask: number[];
 }
 

@@ -61,6 +61,8 @@ export interface LearnerSettings extends NetworkSizes {
   critic_subsample_size: number;
   critic_actor_ratio: number;
   batch_size: number;
+  /** Batches are drawn from the newest so many transitions; 0: from all that the replay holds. */
+  sample_window: number;
 }
 
 /** One update's metrics by the names of replay_updates.md, and its index. */
@@ -204,6 +206,14 @@ export interface Binding {
     rows: number,
     columns: number,
   ): RawTensor;
+  /** Uniform in [0, 1), laid out alike. */
+  randomUniform(
+    seed: bigint,
+    stream: string,
+    step: number,
+    rows: number,
+    columns: number,
+  ): RawTensor;
   randomStream(
     seed: bigint,
     stream: string,
@@ -213,4 +223,6 @@ export interface Binding {
   ): { u32: number[]; uniform: number[]; normal: number[] };
   /** Joins every native thread; later calls reject. Called by the exit listener. */
   shutdown(): void;
+  /** Ends the process without waiting for anything, native threads included. */
+  exitAtOnce(code: number): never;
 }

@@ -31,6 +31,8 @@ export interface VecEnvBackend {
   observe(): BackendObservation | Promise<BackendObservation>;
   /** Steps environment e through the first limit[e] actions; stops after the one that succeeds. */
   stepChunk(actions: Tensor, limit: Int32Array): Promise<BackendChunkResult>;
+  /** What the policy is told in a task; without it every prompt is ''. */
+  prompt?(task: number): string;
   saveState?(): Float64Array;
   loadState?(state: Float64Array): void;
 }
@@ -60,6 +62,10 @@ class NativeBackend implements VecEnvBackend {
   }
   observe(): BackendObservation {
     return translate(() => observation(this.#raw.observe()));
+  }
+  /** One instruction for all tasks: the layout tells them apart. */
+  prompt(): string {
+    return 'tidy';
   }
   stepChunk(actions: Tensor, limit: Int32Array): Promise<BackendChunkResult> {
     return translateAsync(async () => {
@@ -156,5 +162,19 @@ export function randomNormal(
 ): Tensor<'float32'> {
   return translate(
     () => new Tensor<'float32'>(runtime.binding.randomNormal(seed, stream, step, rows, columns)),
+  );
+}
+
+/** Uniform in [0, 1), [rows, columns], of a named stream at `step`; row e is env e's draw. */
+export function randomUniform(
+  runtime: Runtime,
+  seed: bigint,
+  stream: string,
+  step: number,
+  rows: number,
+  columns: number,
+): Tensor<'float32'> {
+  return translate(
+    () => new Tensor<'float32'>(runtime.binding.randomUniform(seed, stream, step, rows, columns)),
   );
 }

@@ -91,12 +91,18 @@ def describe(
     body = embodiment(source, normalization, given)
     for line in body.log:
         progress.decide(line)
-    for dim, name in ((body.state_dim, "state"), (body.action_dim, "action")):
+    vectors = ((body.state_dim, "state", normalization.state),)
+    vectors += ((body.action_dim, "action", normalization.actions),)
+    for dim, name, statistics in vectors:
         if not 1 <= dim <= config.noise_dim:
             raise bad_option(
                 f"{dim} {name} dimensions; the network takes 1 to {config.noise_dim}",
                 f"type --{name}-dim with the length of the robot's own {name} vector",
             )
+        known = len(next(iter(statistics.values())))
+        if known < dim:
+            rest = f"{dim - known} of {dim} {name} dimensions have no statistics"
+            progress.decide(f"{rest} and stay as they are")
     cameras = ", ".join(f"{our} = {theirs}" for our, theirs in body.cameras.items())
     masked = f"; never shown: {', '.join(body.masked_cameras)}" if body.masked_cameras else ""
     progress.decide(f"cameras {cameras}{masked}")

@@ -78,6 +78,9 @@ def make_policy(lerobot: SimpleNamespace) -> torch.nn.Module:
     )
     policy = lerobot.modeling.PI0Policy(config).eval()
     lerobot_original.randomise(policy)
+    for name, parameter in policy.named_parameters():
+        if "vision_tower" in name and "embeddings" in name:
+            parameter.mul_(0.2)  # else LayerNorm's eps is too small beside the variance to be seen
     return policy
 
 

@@ -144,9 +144,12 @@ def of_lerobot(checkpoint: Checkpoint, normalization: Normalization, given: Give
             "--robot is for openpi's and RLinf's folders; LeRobot's say it themselves",
             "leave --robot out",
         )
-    first = next(iter(normalization.state.values()))
-    state_dim = given.state_dim or len(first)
-    action_dim = given.action_dim or len(next(iter(normalization.actions.values())))
+    state_dim = given.state_dim or feature_dim(
+        config.get("input_features"), "observation.state", normalization.state
+    )
+    action_dim = given.action_dim or feature_dim(
+        config.get("output_features"), "action", normalization.actions
+    )
     mask, log = lerobot_delta_mask(folder, action_dim)
     if given.delta_actions is not None:
         mask, line = delta_mask(given.delta_actions, state_dim, action_dim)
@@ -174,6 +177,15 @@ def of_lerobot(checkpoint: Checkpoint, normalization: Normalization, given: Give
     ordered = {our: slot for slot in slots for our, source in sources.items() if source == slot}
     masked = [slot for slot in slots if slot not in ordered.values()]
     return Embodiment(state_dim, action_dim, mask, ordered, masked, log)
+
+
+def feature_dim(features: object, name: str, statistics: dict[str, list[float]]) -> int:
+    """The length that config.json states of a vector; without one, that of its statistics."""
+    feature = features.get(name) if isinstance(features, dict) else None
+    shape = feature.get("shape") if isinstance(feature, dict) else None
+    if isinstance(shape, list) and len(shape) == 1 and type(shape[0]) is int:
+        return shape[0]
+    return len(next(iter(statistics.values())))
 
 
 def usual_cameras(folder: Path, slots: list[str]) -> dict[str, str]:

@@ -1,12 +1,19 @@
 """Exported checkpoints against LeRobot's recorded actions: python -m unittest pi0.test_export."""
 
+import contextlib
+import json
 import unittest
+from dataclasses import replace
+from unittest import mock
 
 import torch
 import torch.nn.functional as F
 
-from . import artefact, safetensors_file
+from . import artefact, checkpoint, safetensors_file
+from .model import Pi0Config
+from .progress import Progress
 from .test_support import FIXTURES, TOLERANCE, ExportTest, case, relative, tensors_of, worst
+from .weights import load_model
 
 METHODS = ("prefix", "denoise_step", "sample_from_prefix", "forward")
 
@@ -151,6 +158,59 @@ class Precision(ExportTest):
         for name, tensor in program.named_parameters():
             self.assertEqual(tensor.dtype, torch.float32, name)
             self.assertTrue(torch.equal(tensor.bfloat16().float(), tensor), name)
+
+
+class PlantedMistakes(unittest.TestCase):
+    """The recorded actions tell each classic mistake from the right network."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.tensors = checkpoint.to_pi0(tensors_of("lerobot"))
+        cls.config = Pi0Config(**json.loads((FIXTURES / "recorded.json").read_text())["sizes"])
+
+    def error(self, tensors: dict | None = None, **config: object) -> float:
+        model = load_model(
+            self.tensors if tensors is None else tensors,
+            replace(self.config, **config),
+            layout="lerobot",
+            precision=torch.float32,
+            rounded_rope=False,
+            progress=Progress(),
+        )
+        return worst(model, "lerobot")
+
+    def test_without_a_mistake_they_agree(self) -> None:
+        self.assertLess(self.error(), TOLERANCE)
+
+    def test_each_mistake_is_seen(self) -> None:
+        head = tensors_of("lerobot")[f"model.paligemma_with_expert.{checkpoint.HEAD}"]
+        swapped = dict(self.tensors)
+        for layer in range(self.config.layers):
+            place = f"gemma_expert.layers.{layer}."
+            names = f"{place}input_layernorm.weight", f"{place}post_attention_layernorm.weight"
+            swapped[names[0]], swapped[names[1]] = swapped[names[1]], swapped[names[0]]
+        rsqrt, layer_norm, gelu = torch.rsqrt, F.layer_norm, F.gelu
+        mistakes = {
+            "time convention": (lambda: self.error(time_convention="float32"), None),
+            "lm_head for embed_tokens": (
+                lambda: self.error({**self.tensors, checkpoint.TABLE: head}),
+                None,
+            ),
+            "norms swapped": (lambda: self.error(swapped), None),
+            "periods of the flow time": (lambda: self.error(max_period=4.1), None),
+            "rotary base": (lambda: self.error(rope_theta=10001.0), None),
+            "RMSNorm eps 1e-5": (self.error, ("torch.rsqrt", lambda x: rsqrt(x + 9e-6))),
+            "LayerNorm eps 1e-5": (
+                self.error,
+                ("pi0.model.F.layer_norm", lambda x, s, w, b, _: layer_norm(x, s, w, b, 1e-5)),
+            ),
+            "erf gelu": (self.error, ("pi0.model.F.gelu", lambda x, approximate: gelu(x))),
+        }
+        for name, (error, patch) in mistakes.items():
+            with self.subTest(name), contextlib.ExitStack() as stack:
+                if patch is not None:
+                    stack.enter_context(mock.patch(*patch))
+                self.assertGreater(error(), TOLERANCE)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,27 @@
 """Fills a Pi0 with a checkpoint's tensors, one at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from . import checkpoint
 from .model import Pi0, Pi0Config, tables
 from .progress import Progress
+
+
+class Uninitialised(TorchFunctionMode):
+    """Leaves out the random initialisation: torch would import its compiler to do it on the meta
+    device, which takes seconds."""
+
+    def __torch_function__(
+        self, function: Callable, types: object, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        kwargs = kwargs or {}
+        if getattr(function, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **kwargs)
 
 
 def load_model(
@@ -25,7 +39,7 @@ def load_model(
 
     Raises ExportError ERR_DSRL_POLICY_TENSORS: names, shapes, numbers that are not finite.
     """
-    with torch.device("meta"):
+    with torch.device("meta"), Uninitialised():
         model = Pi0(config)
     checkpoint.check_tensors(tensors, model)
     converted, infinite, done = {}, [], 0
@@ -37,7 +51,7 @@ def load_model(
             tensor.detach().to(checkpoint.dtype_of(name, layout, precision))
         )
         done += tensor.numel()
-        progress.tick(f"read {done / 1e6:.0f} of {total / 1e6:.0f} M parameters")
+        progress.tick(f"reading the weights: {done / total:.0%} of {total / 1e6:.0f} M parameters")
     if infinite:
         raise checkpoint.mismatch(infinite)
     model.requires_grad_(False)

@@ -24,8 +24,11 @@ export async function exportAloud(words: string[], python: string | undefined): 
   const program = findTorchPython(python);
   const { result, stopped } = await stoppable(
     (signal) => runExporter(program, words, signal),
-    (name) => process.stderr.write(`${name}: stopping\n`),
-    'nothing was written: type the same command again',
+    {
+      first: (name) => process.stderr.write(`${name}: stopping\n`),
+      second: (name) => process.stderr.write(`${name} again: stopped at once\n`),
+    },
+    () => 'nothing was written: type the same command again',
   );
   if (stopped !== null) throw stopped;
   process.stdout.write(`${result.policy}\n`);

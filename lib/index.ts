@@ -54,5 +54,10 @@ export {
   type UpdateRow,
   type VecEnvBackend,
 } from './native/index.js';
-export { FrozenPolicy, type PolicyContract, type PolicyObservation } from './policy/index.js';
+export {
+  FrozenPolicy,
+  type PolicyContract,
+  type PolicyObservation,
+  recordPrompts,
+} from './policy/index.js';
 export * from './train/index.js';

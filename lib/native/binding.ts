@@ -129,11 +129,20 @@ export interface RawPolicySpec {
   num_cameras: number;
   image_size: number;
   prompt_length: number;
+  image_resize: 'none' | 'openpi' | 'lerobot';
+  time_convention: 'double' | 'float32';
+  normalization_mode: 'mean_std' | 'quantiles';
   normalization_eps: number;
-  state_mean: number[];
-  state_std: number[];
-  action_mean: number[];
-  action_std: number[];
+  /** Of the mode mean_std. */
+  state_mean?: number[];
+  state_std?: number[];
+  action_mean?: number[];
+  action_std?: number[];
+  /** Of the mode quantiles: q01 and q99. */
+  state_low?: number[];
+  state_high?: number[];
+  action_low?: number[];
+  action_high?: number[];
   delta_action_mask: number[];
 }
 
@@ -187,7 +196,7 @@ export interface Binding {
   Learner: new (settings: LearnerSettings, seed: bigint, device: string) => RawLearner;
   Replay: new (sizes: NetworkSizes, capacity: number, numEnvs: number, device: string) => RawReplay;
   FrozenPolicy: new (file: string, spec: RawPolicySpec, device: string) => RawFrozenPolicy;
-  Tabletop: new (numEnvs: number, seed: bigint, imageSize: number) => RawVecEnv;
+  VecEnv: new (kind: string, options: Record<string, unknown>) => RawVecEnv;
   resizeFrames(pictures: RawTensor, size: number): RawTensor;
   /** Standard normals of a stream: rows are envs 0.., for the iid and tiled baselines. */
   randomNormal(

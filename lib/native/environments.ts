@@ -37,15 +37,12 @@ export interface VecEnvBackend {
   loadState?(state: Float64Array): void;
 }
 
-/** The embedded default environment (core/env/tabletop.h). */
-export class TabletopBackend implements VecEnvBackend {
+/** A backend of the native side (core/env), named by its kind. */
+class NativeBackend implements VecEnvBackend {
   readonly #raw: RawVecEnv;
 
-  /** `seed` is the benchmark's (env.*.seed), not a run's. */
-  constructor(runtime: Runtime, options: { numEnvs: number; seed: bigint; imageSize: number }) {
-    this.#raw = translate(
-      () => new runtime.binding.Tabletop(options.numEnvs, options.seed, options.imageSize),
-    );
+  constructor(runtime: Runtime, kind: string, options: Record<string, unknown>) {
+    this.#raw = translate(() => new runtime.binding.VecEnv(kind, options));
   }
 
   get numEnvs(): number {
@@ -81,6 +78,14 @@ export class TabletopBackend implements VecEnvBackend {
   }
   loadState(state: Float64Array): void {
     translate(() => this.#raw.loadState(state));
+  }
+}
+
+/** The embedded default environment (core/env/tabletop.h). */
+export class TabletopBackend extends NativeBackend {
+  /** `seed` is the benchmark's (env.*.seed), not a run's. */
+  constructor(runtime: Runtime, options: { numEnvs: number; seed: bigint; imageSize: number }) {
+    super(runtime, 'tabletop', options);
   }
 }
 

@@ -18,17 +18,11 @@ export interface PolicyArtefact {
  * @throws PolicyError ERR_DSRL_POLICY_MISSING, _DAMAGED or _HASH
  */
 export function readArtefact(folder: string): PolicyArtefact {
-  const file = join(folder, 'policy.json');
+  const contract = readContract(folder);
   const modelFile = join(folder, 'policy.pt');
-  for (const path of [file, modelFile]) {
-    if (existsSync(path)) continue;
-    throw new PolicyError('ERR_DSRL_POLICY_MISSING', `${path}: there is no such file`, {
-      hint: 'type `actor.model.model_path=<folder of the exported policy>`',
-    });
-  }
-  const parsed = readContract(file);
-  const expected = parsed.sha256['policy.pt'];
-  const found = sha256(modelFile);
+  requireFile(modelFile);
+  const expected = contract.sha256['policy.pt'];
+  const found = fileSha256(modelFile);
   if (found !== expected) {
     throw new PolicyError(
       'ERR_DSRL_POLICY_HASH',
@@ -36,10 +30,13 @@ export function readArtefact(folder: string): PolicyArtefact {
       { hint: 'export the policy again, or copy both files from the same export' },
     );
   }
-  return { contract: parsed, modelFile };
+  return { contract, modelFile };
 }
 
-function readContract(file: string): PolicyContract {
+/** @throws PolicyError ERR_DSRL_POLICY_MISSING, or _DAMAGED with every entry that is wrong */
+export function readContract(folder: string): PolicyContract {
+  const file = join(folder, 'policy.json');
+  requireFile(file);
   const damaged = (what: string, cause?: unknown) =>
     new PolicyError('ERR_DSRL_POLICY_DAMAGED', `${file}: ${what}`, {
       hint: `export the policy again; this version reads ${FORMAT}`,
@@ -56,8 +53,15 @@ function readContract(file: string): PolicyContract {
   throw damaged(z.prettifyError(result.error), result.error);
 }
 
+function requireFile(path: string): void {
+  if (existsSync(path)) return;
+  throw new PolicyError('ERR_DSRL_POLICY_MISSING', `${path}: there is no such file`, {
+    hint: 'type `actor.model.model_path=<folder of the exported policy>`',
+  });
+}
+
 /** In pieces: a full-size policy is several gigabytes. */
-function sha256(file: string): string {
+export function fileSha256(file: string): string {
   const hash = createHash('sha256');
   const piece = Buffer.allocUnsafe(1 << 20);
   const descriptor = openSync(file, 'r');

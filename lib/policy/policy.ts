@@ -2,6 +2,7 @@ import { PolicyError } from '../errors.js';
 import { NativePolicy, type Runtime, type Tensor } from '../native/index.js';
 import { readArtefact } from './artefact.js';
 import type { PolicyContract } from './contract.js';
+import { nativeSpec } from './native-spec.js';
 import { PromptTable } from './prompts.js';
 
 /** What a policy asks of a configuration; the composed one has this shape. */
@@ -34,10 +35,11 @@ export class FrozenPolicy {
   private constructor(
     private readonly native: NativePolicy,
     runtime: Runtime,
+    folder: string,
     /** policy.json as it was read. */
     readonly metadata: PolicyContract,
   ) {
-    this.prompts = new PromptTable(runtime, metadata);
+    this.prompts = new PromptTable(runtime, folder, metadata);
   }
 
   /**
@@ -48,24 +50,8 @@ export class FrozenPolicy {
    */
   static load(runtime: Runtime, folder: string): FrozenPolicy {
     const { contract, modelFile } = readArtefact(folder);
-    const { normalization } = contract;
-    const native = new NativePolicy(runtime, modelFile, {
-      horizon: contract.horizon,
-      noise_dim: contract.noise_dim,
-      state_dim: contract.state_dim,
-      action_dim: contract.action_dim,
-      num_steps: contract.num_steps,
-      num_cameras: contract.cameras.length,
-      image_size: contract.image_size,
-      prompt_length: contract.prompt_length,
-      normalization_eps: normalization.eps,
-      state_mean: normalization.state.mean,
-      state_std: normalization.state.std,
-      action_mean: normalization.actions.mean,
-      action_std: normalization.actions.std,
-      delta_action_mask: (contract.delta_action_mask ?? []).map(Number),
-    });
-    return new FrozenPolicy(native, runtime, contract);
+    const native = new NativePolicy(runtime, modelFile, nativeSpec(contract));
+    return new FrozenPolicy(native, runtime, folder, contract);
   }
 
   get parameterCount(): number {
@@ -120,7 +106,7 @@ export class FrozenPolicy {
     numSteps: number = this.metadata.num_steps,
   ): Promise<Tensor<'float32'>> {
     const images = this.metadata.cameras.map((camera) => this.imageOf(observation, camera));
-    const { tokens, tokenMask } = this.prompts.tokensOf(observation.prompts);
+    const { tokens, tokenMask } = await this.prompts.tokensOf(observation.prompts);
     const { state } = observation;
     return this.native.sample({ images, state, tokens, tokenMask }, noise, numSteps);
   }

@@ -5,11 +5,12 @@
 
 #include "addon/compute_thread.h"
 #include "addon/environment.h"
-#include "addon/environment_handles.h"
 #include "addon/guard.h"
 #include "addon/learner_handle.h"
+#include "addon/policy_handle.h"
 #include "addon/settings.h"
 #include "addon/tensor_handle.h"
+#include "addon/vec_env_handle.h"
 #include "core/random/tensor_random.h"
 
 namespace dsrl::addon {
@@ -108,7 +109,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ReplayHandle::Register(env, exports);
   LearnerHandle::Register(env, exports);
   PolicyHandle::Register(env, exports);
-  TabletopHandle::Register(env, exports);
+  VecEnvHandle::Register(env, exports);
   return exports;
 }
 

@@ -14,13 +14,14 @@ interface Failure {
 }
 
 /**
- * Runs python/pi0/export.py; its progress goes to stderr, the folder that it wrote to stdout.
+ * Runs python/pi0/export.py; its progress goes to stderr.
  *
  * @param words its options
  * @param python the Python that was named
+ * @returns the folder that it wrote
  * @throws PolicyError, ConfigError or EnvironmentSetupError that it states
  */
-export async function exportAloud(words: string[], python: string | undefined): Promise<number> {
+export async function exportAloud(words: string[], python: string | undefined): Promise<string> {
   const program = findTorchPython(python);
   const { result, stopped } = await stoppable(
     (signal) => runExporter(program, words, signal),
@@ -28,8 +29,7 @@ export async function exportAloud(words: string[], python: string | undefined): 
     () => 'nothing was written: type the same command again',
   );
   if (stopped !== null) throw stopped;
-  process.stdout.write(`${result.policy}\n`);
-  return 0;
+  return result.policy;
 }
 
 async function runExporter(

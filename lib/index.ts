@@ -30,6 +30,12 @@ export {
   ResetSchedule,
   type ResetSelection,
   type ResetSource,
+  type RobotEnvironment,
+  type RobotFault,
+  type RobotPicture,
+  type RobotReading,
+  type RobotStart,
+  type RobotStep,
   type StepResult,
   selectResets,
 } from './envs/index.js';

@@ -9,6 +9,16 @@ export {
 export { type EnvironmentFailure, FAILURE } from './failure.js';
 export type { Observation } from './observation.js';
 export { type ChunkReward, chunkReward } from './reward.js';
+export type {
+  RobotEnvironment,
+  RobotFault,
+  RobotFaultKind,
+  RobotPicture,
+  RobotReading,
+  RobotStart,
+  RobotStep,
+} from './robot.js';
+export { RobotBackend, type RobotBackendOptions } from './robot-backend.js';
 export {
   type Reset,
   ResetList,

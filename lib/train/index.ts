@@ -14,3 +14,4 @@ export { checkpointConfig, compareWithCheckpoint } from './resume.js';
 export { chooseRunFolder } from './run-folder.js';
 export { type HistoryPoint, loadAgent } from './session.js';
 export { learnerSettings, networkSizes } from './settings.js';
+export { Trainer, type TrainerEvent, type TrainerOptions } from './trainer.js';

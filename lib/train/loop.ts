@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type Config, configToYaml, totalSteps } from '../config/index.js';
+import type { EpisodeRecord } from '../envs/index.js';
 import { DivergedError } from '../errors.js';
 import { replaceFile } from '../log/files.js';
 import { RunLog } from '../log/metrics.js';
@@ -30,6 +31,8 @@ export interface TrainRequest {
    */
   signal?: AbortSignal | undefined;
   progress: Progress;
+  /** Is told of every episode of training as it ends. */
+  onEpisode?: ((episode: EpisodeRecord) => void) | undefined;
   /** A JavaScript environment in place of the configured one. It is not evaluated. */
   backend?: VecEnvBackend | undefined;
 }
@@ -65,6 +68,7 @@ export async function train(request: TrainRequest): Promise<TrainSummary> {
   const session = await openSession(config, runtime, {
     checkpoint: resumed ?? undefined,
     backend: request.backend,
+    onEpisode: request.onEpisode,
   });
   if (resumed === null) createRunFolder(run, config, runtime);
   const { counters } = session;

@@ -1,10 +1,12 @@
 import type { Config } from '../config/index.js';
-import type { Environments } from '../envs/index.js';
+import type { Environments, EpisodeRecord } from '../envs/index.js';
 import type { Agent, Replay } from '../native/index.js';
 import type { Counters, StepUnderWay } from './checkpoint-state.js';
 import type { SamplingPolicy } from './environments.js';
 
 export interface RolloutParts {
+  /** Is told of every episode as it ends. */
+  onEpisode?: ((episode: EpisodeRecord) => void) | undefined;
   config: Config;
   envs: Environments;
   agent: Agent;
@@ -78,6 +80,7 @@ async function decide(parts: RolloutParts, obs: Observation): Promise<Observatio
   obs.dispose();
   if (next !== stepped.obs) next.dispose();
   step.episodes.push(...stepped.episodes);
+  for (const episode of stepped.episodes) parts.onEpisode?.(episode);
   for (const { kind } of stepped.failures) step.failures[kind] += 1;
   step.decisions += 1;
   step.envSteps += stepped.envSteps;

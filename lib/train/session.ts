@@ -6,7 +6,7 @@ import {
   resolveModelPath,
   transitionsPerRollout,
 } from '../config/index.js';
-import type { Environments } from '../envs/index.js';
+import type { Environments, EpisodeRecord } from '../envs/index.js';
 import { CheckpointError, UsageError } from '../errors.js';
 import { Agent, Learner, Replay, type Runtime, type VecEnvBackend } from '../native/index.js';
 import { FrozenPolicy } from '../policy/index.js';
@@ -42,13 +42,18 @@ export interface Session {
   counters: Counters;
   step: StepUnderWay;
   history: HistoryPoint[];
+  onEpisode: ((episode: EpisodeRecord) => void) | undefined;
 }
 
 /** Makes the parts of a run, fresh or as a checkpoint has them. */
 export async function openSession(
   config: Config,
   runtime: Runtime,
-  options: { checkpoint?: string | undefined; backend?: VecEnvBackend | undefined },
+  options: {
+    checkpoint?: string | undefined;
+    backend?: VecEnvBackend | undefined;
+    onEpisode?: ((episode: EpisodeRecord) => void) | undefined;
+  },
 ): Promise<Session> {
   const policy = FrozenPolicy.load(runtime, resolveModelPath(config));
   policy.checkFits(config);
@@ -83,6 +88,7 @@ export async function openSession(
     },
     step: freshStep(),
     history: [],
+    onEpisode: options.onEpisode,
   };
   if (options.checkpoint !== undefined) await restore(session, options.checkpoint);
   else startFrom(session);

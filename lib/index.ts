@@ -5,12 +5,32 @@ export {
   type Composed,
   type ComposeRequest,
   type Config,
+  chunksPerRollout,
   composeConfig,
   configToYaml,
   listRecipes,
+  replayCapacity,
   resolveModelPath,
+  sampleWindow,
+  totalSteps,
+  transitionsPerRollout,
 } from './config/index.js';
-export { type ChunkReward, Environments, type Observation, type StepResult } from './envs/index.js';
+export {
+  type ChunkReward,
+  chunkReward,
+  Environments,
+  type EnvironmentsOptions,
+  type EnvironmentsState,
+  type EpisodeRecord,
+  type Observation,
+  type Reset,
+  ResetList,
+  ResetSchedule,
+  type ResetSelection,
+  type ResetSource,
+  type StepResult,
+  selectResets,
+} from './envs/index.js';
 export * from './errors.js';
 export { createProgress, type Progress, type ProgressFormat } from './log/progress.js';
 export {
@@ -27,6 +47,7 @@ export {
   type ReplayRows,
   type Runtime,
   randomNormal,
+  randomUniform,
   resizeFrames,
   TabletopBackend,
   Tensor,

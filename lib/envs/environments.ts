@@ -1,4 +1,4 @@
-import { RuntimeFailure, UsageError } from '../errors.js';
+import { DivergedError, RuntimeFailure, UsageError } from '../errors.js';
 import { type Runtime, Tensor, type VecEnvBackend } from '../native/index.js';
 import { type Observation, toObservation } from './observation.js';
 import { type ChunkReward, chunkReward } from './reward.js';
@@ -17,8 +17,6 @@ export interface EnvironmentsOptions {
   gamma: number;
   /** Side of the agent's frame; 0: no picture. */
   frameSize: number;
-  /** What the policy is told in a task. */
-  prompt(task: number): string;
 }
 
 /** An episode that has ended, by success or by its length. */
@@ -96,17 +94,23 @@ export class Environments {
     this.#slots = [];
     for (let env = 0; env < backend.numEnvs; env++) this.#slots.push(await this.#restore(env));
     this.#started = true;
-    return this.#observe();
+    return this.observe();
   }
 
   /** With `autoReset` goes on where the last rollout stopped, otherwise resets all of them. */
   startRollout(): Promise<Observation> {
-    return this.#options.autoReset && this.#started ? this.#observe() : this.reset();
+    return this.#options.autoReset && this.#started ? this.observe() : this.reset();
+  }
+
+  /** What the environments show now. */
+  async observe(): Promise<Observation> {
+    const { backend, runtime, frameSize } = this.#options;
+    return toObservation(runtime, await backend.observe(), frameSize, this.#prompts());
   }
 
   /**
    * @param actions float32 [B, H, action_dim], H >= C; stays the caller's
-   * @throws DivergedError if the environment's output is not finite
+   * @throws DivergedError if the actions or the environment's output are not finite
    */
   async stepChunk(actions: Tensor<'float32'>): Promise<StepResult> {
     const { backend, chunk, maxEpisodeSteps, runtime, frameSize } = this.#options;
@@ -114,6 +118,11 @@ export class Environments {
       done ? 0 : Math.min(chunk, maxEpisodeSteps - elapsed),
     );
     const trimmed = firstActions(runtime, actions, chunk);
+    if (!trimmed.isFinite()) {
+      throw new DivergedError('the policy returned actions that are not finite', {
+        hint: 'look at its normalisation in policy.json and at what the cameras show',
+      });
+    }
     const stepped = await backend.stepChunk(trimmed, limit);
     if (trimmed !== actions) trimmed.dispose();
     const next = toObservation(runtime, stepped.observation, frameSize, this.#prompts());
@@ -140,7 +149,7 @@ export class Environments {
       this.#slots[env] = await this.#restore(env);
       restored = true;
     }
-    if (restored) result.obs = await this.#observe();
+    if (restored) result.obs = await this.observe();
     return result;
   }
 
@@ -210,13 +219,8 @@ export class Environments {
     return { task, trial, elapsed: 0, return: 0, done: reset === null };
   }
 
-  async #observe(): Promise<Observation> {
-    const { backend, runtime, frameSize } = this.#options;
-    return toObservation(runtime, await backend.observe(), frameSize, this.#prompts());
-  }
-
   #prompts(): string[] {
-    return this.#slots.map(({ task }) => this.#options.prompt(task));
+    return this.#slots.map(({ task }) => this.#options.backend.prompt?.(task) ?? '');
   }
 }
 

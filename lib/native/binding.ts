@@ -61,6 +61,8 @@ export interface LearnerSettings extends NetworkSizes {
   critic_subsample_size: number;
   critic_actor_ratio: number;
   batch_size: number;
+  /** Batches are drawn from the newest so many transitions; 0: from all that the replay holds. */
+  sample_window: number;
 }
 
 /** One update's metrics by the names of replay_updates.md, and its index. */
@@ -195,10 +197,18 @@ export interface Binding {
   Learner: new (settings: LearnerSettings, seed: bigint, device: string) => RawLearner;
   Replay: new (sizes: NetworkSizes, capacity: number, numEnvs: number, device: string) => RawReplay;
   FrozenPolicy: new (file: string, spec: RawPolicySpec, device: string) => RawFrozenPolicy;
-  Tabletop: new (numEnvs: number, seed: bigint, imageSize: number) => RawVecEnv;
+  VecEnv: new (kind: string, options: Record<string, unknown>) => RawVecEnv;
   resizeFrames(pictures: RawTensor, size: number): RawTensor;
   /** Standard normals of a stream: rows are envs 0.., for the iid and tiled baselines. */
   randomNormal(
+    seed: bigint,
+    stream: string,
+    step: number,
+    rows: number,
+    columns: number,
+  ): RawTensor;
+  /** Uniform in [0, 1), laid out alike. */
+  randomUniform(
     seed: bigint,
     stream: string,
     step: number,
@@ -214,4 +224,6 @@ export interface Binding {
   ): { u32: number[]; uniform: number[]; normal: number[] };
   /** Joins every native thread; later calls reject. Called by the exit listener. */
   shutdown(): void;
+  /** Ends the process without waiting for anything, native threads included. */
+  exitAtOnce(code: number): never;
 }

@@ -31,19 +31,18 @@ export interface VecEnvBackend {
   observe(): BackendObservation | Promise<BackendObservation>;
   /** Steps environment e through the first limit[e] actions; stops after the one that succeeds. */
   stepChunk(actions: Tensor, limit: Int32Array): Promise<BackendChunkResult>;
+  /** What the policy is told in a task; without it every prompt is ''. */
+  prompt?(task: number): string;
   saveState?(): Float64Array;
   loadState?(state: Float64Array): void;
 }
 
-/** The embedded default environment (core/env/tabletop.h). */
-export class TabletopBackend implements VecEnvBackend {
+/** A backend of the native side (core/env), named by its kind. */
+class NativeBackend implements VecEnvBackend {
   readonly #raw: RawVecEnv;
 
-  /** `seed` is the benchmark's (env.*.seed), not a run's. */
-  constructor(runtime: Runtime, options: { numEnvs: number; seed: bigint; imageSize: number }) {
-    this.#raw = translate(
-      () => new runtime.binding.Tabletop(options.numEnvs, options.seed, options.imageSize),
-    );
+  constructor(runtime: Runtime, kind: string, options: Record<string, unknown>) {
+    this.#raw = translate(() => new runtime.binding.VecEnv(kind, options));
   }
 
   get numEnvs(): number {
@@ -64,6 +63,10 @@ export class TabletopBackend implements VecEnvBackend {
   observe(): BackendObservation {
     return translate(() => observation(this.#raw.observe()));
   }
+  /** One instruction for all tasks: the layout tells them apart. */
+  prompt(): string {
+    return 'tidy';
+  }
   stepChunk(actions: Tensor, limit: Int32Array): Promise<BackendChunkResult> {
     return translateAsync(async () => {
       const result = await this.#raw.stepChunk(actions.raw, limit);
@@ -75,6 +78,14 @@ export class TabletopBackend implements VecEnvBackend {
   }
   loadState(state: Float64Array): void {
     translate(() => this.#raw.loadState(state));
+  }
+}
+
+/** The embedded default environment (core/env/tabletop.h). */
+export class TabletopBackend extends NativeBackend {
+  /** `seed` is the benchmark's (env.*.seed), not a run's. */
+  constructor(runtime: Runtime, options: { numEnvs: number; seed: bigint; imageSize: number }) {
+    super(runtime, 'tabletop', options);
   }
 }
 
@@ -162,5 +173,19 @@ export function randomNormal(
 ): Tensor<'float32'> {
   return translate(
     () => new Tensor<'float32'>(runtime.binding.randomNormal(seed, stream, step, rows, columns)),
+  );
+}
+
+/** Uniform in [0, 1), [rows, columns], of a named stream at `step`; row e is env e's draw. */
+export function randomUniform(
+  runtime: Runtime,
+  seed: bigint,
+  stream: string,
+  step: number,
+  rows: number,
+  columns: number,
+): Tensor<'float32'> {
+  return translate(
+    () => new Tensor<'float32'>(runtime.binding.randomUniform(seed, stream, step, rows, columns)),
   );
 }

@@ -13,10 +13,11 @@ export {
   type PolicyInputs,
   randomNormal,
   randomStream,
+  randomUniform,
   resizeFrames,
   TabletopBackend,
   type VecEnvBackend,
 } from './environments.js';
 export { Agent, type AgentObservation, Learner, Replay, type ReplayRows } from './learning.js';
-export { createRuntime, type Runtime } from './runtime.js';
+export { createRuntime, exitAtOnce, type Runtime } from './runtime.js';
 export { Tensor, type TypedArrayOf } from './tensor.js';

@@ -1,4 +1,4 @@
-import type { Config } from '../config/index.js';
+import { type Config, TRIALS_PER_TASK } from '../config/index.js';
 import { Environments, ResetSchedule, type ResetSource, selectResets } from '../envs/index.js';
 import {
   type Runtime,
@@ -28,6 +28,7 @@ export function configuredResets(config: Config, role: Role, numTasks: number) {
   const env = config.env[role];
   return selectResets({
     numTasks,
+    trialsPerTask: TRIALS_PER_TASK,
     trials: env.trials,
     taskIds: env.task_id_filter,
     specificResetId: env.specific_reset_id,
@@ -68,7 +69,6 @@ export function createEnvironments(
     chunkReward: config.algorithm.chunk_reward,
     gamma: config.algorithm.gamma,
     frameSize: config.actor.model.openpi.dsrl_image_size,
-    prompt: () => 'tidy', // tabletop's one instruction; the layout tells the task
   });
 }
 

@@ -34,7 +34,7 @@ test('training leaves the policy as it was: its file, its actions, and no optimi
   const untrained = join(root, 'untrained.safetensors');
   learner.saveAgent(untrained);
 
-  await rollOut(session, 3);
+  await rollOut(session, 3, undefined);
   await learner.update(5, session.replay);
 
   expect((await policy.sample(scene, noise)).read()).toEqual(before);
@@ -70,7 +70,7 @@ describe("RLinf's keys drive the policy", () => {
         return session.policy.sample(...call);
       },
     };
-    await rollOut({ ...session, policy }, 2);
+    await rollOut({ ...session, policy }, 2, undefined);
     expect(asked).toEqual([2, 2]);
     await evaluate({ config, runtime, policy, agent: session.agent });
     expect(asked.length).toBeGreaterThan(2);
@@ -83,7 +83,7 @@ describe("RLinf's keys drive the policy", () => {
     expect(config.actor.model.num_action_chunks).toBe(3);
     const session = await openSession(config, runtime, {});
     const { counters } = session;
-    await rollOut(session, 1);
+    await rollOut(session, 1, undefined);
     expect(counters.envSteps).toBe(4 * 3);
   });
 

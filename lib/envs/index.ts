@@ -6,6 +6,7 @@ export {
   type EpisodeRecord,
   type StepResult,
 } from './environments.js';
+export { type EnvironmentFailure, FAILURE } from './failure.js';
 export type { Observation } from './observation.js';
 export { type ChunkReward, chunkReward } from './reward.js';
 export {

@@ -63,9 +63,19 @@ export {
   type VecEnvBackend,
 } from './native/index.js';
 export {
+  type ActionChunk,
   FrozenPolicy,
+  type InferBatchOptions,
+  type InferOptions,
+  type Noise,
+  type Picture,
+  Policy,
   type PolicyContract,
+  type PolicyLoadOptions,
+  type PolicyMetadata,
   type PolicyObservation,
+  type RobotObservation,
   recordPrompts,
+  type SizedPicture,
 } from './policy/index.js';
 export * from './train/index.js';

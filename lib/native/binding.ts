@@ -157,6 +157,7 @@ export interface RawFrozenPolicy {
     numSteps: number,
   ): Promise<RawTensor>;
   parameterCount(): number;
+  dispose(): void;
 }
 
 export interface RawObservation {

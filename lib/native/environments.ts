@@ -118,8 +118,14 @@ export class NativePolicy {
   }
 
   /** Actions [B, H, action_dim] for noise [B, 32] (tiled over H) or [B, H, 32]. */
-  sample(inputs: PolicyInputs, noise: Tensor, numSteps = 0): Promise<Tensor<'float32'>> {
+  sample(
+    inputs: PolicyInputs,
+    noise: Tensor,
+    numSteps = 0,
+    signal?: AbortSignal,
+  ): Promise<Tensor<'float32'>> {
     return translateAsync(async () => {
+      signal?.throwIfAborted();
       const images = inputs.images.map((tensor) => tensor.raw);
       const { state, tokens, tokenMask } = inputs;
       return new Tensor<'float32'>(
@@ -129,7 +135,12 @@ export class NativePolicy {
   }
 
   get parameterCount(): number {
-    return this.#raw.parameterCount();
+    return translate(() => this.#raw.parameterCount());
+  }
+
+  /** Gives the weights back once no call is under way. Idempotent; later calls are errors. */
+  dispose(): void {
+    this.#raw.dispose();
   }
 }
 

@@ -6,6 +6,13 @@ export {
   type EpisodeRecord,
   type StepResult,
 } from './environments.js';
+export {
+  FAILURE,
+  LIBERO_SUITES,
+  LiberoPythonBackend,
+  type LiberoPythonOptions,
+  type LiberoSuite,
+} from './libero-python.js';
 export type { Observation } from './observation.js';
 export { type ChunkReward, chunkReward } from './reward.js';
 export {

@@ -18,10 +18,12 @@ export {
 export {
   type ChunkReward,
   chunkReward,
+  type EnvironmentFailure,
   Environments,
   type EnvironmentsOptions,
   type EnvironmentsState,
   type EpisodeRecord,
+  FAILURE,
   type Observation,
   type Reset,
   ResetList,

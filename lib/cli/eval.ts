@@ -100,7 +100,7 @@ export async function evaluateAloud(request: Request): Promise<EvaluationResult>
   const { createRuntime } = await import('../native/index.js');
   const { FrozenPolicy } = await import('../policy/index.js');
   const { evaluate, loadAgent } = await import('../train/index.js');
-  const { stoppable } = await import('./signals.js');
+  const { STOPPING, stoppable } = await import('./signals.js');
   const { config, checkpoint, noise, repeats } = request;
   const runtime = createRuntime({ device: config.device });
   const policy = FrozenPolicy.load(runtime, resolveModelPath(config));
@@ -108,7 +108,7 @@ export async function evaluateAloud(request: Request): Promise<EvaluationResult>
   const agent = checkpoint === null ? null : loadAgent(config, runtime, checkpoint);
   const { result, stopped } = await stoppable(
     (signal) => evaluate({ config, runtime, policy, agent, noise, repeats, signal }),
-    { first: (name) => process.stderr.write(`${name}: stopping\n`), second: () => {} },
+    STOPPING,
     () => 'nothing was written: type the same command again',
   );
   if (stopped !== null) throw stopped;

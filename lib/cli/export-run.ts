@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { ConfigError, EnvironmentSetupError, PolicyError, RuntimeFailure } from '../errors.js';
 import { findTorchPython } from '../torch/python.js';
 import { packageRoot } from '../torch/surroundings.js';
-import { stoppable } from './signals.js';
+import { STOPPING, stoppable } from './signals.js';
 
 /** What python/pi0/export.py prints last on stderr when it fails in a way that can be mended. */
 interface Failure {
@@ -14,22 +14,22 @@ interface Failure {
 }
 
 /**
- * Runs python/pi0/export.py; its progress goes to stderr, the folder that it wrote to stdout.
+ * Runs python/pi0/export.py; its progress goes to stderr.
  *
  * @param words its options
  * @param python the Python that was named
+ * @returns the folder that it wrote
  * @throws PolicyError, ConfigError or EnvironmentSetupError that it states
  */
-export async function exportAloud(words: string[], python: string | undefined): Promise<number> {
+export async function exportAloud(words: string[], python: string | undefined): Promise<string> {
   const program = findTorchPython(python);
   const { result, stopped } = await stoppable(
     (signal) => runExporter(program, words, signal),
-    (name) => process.stderr.write(`${name}: stopping\n`),
-    'nothing was written: type the same command again',
+    STOPPING,
+    () => 'nothing was written: type the same command again',
   );
   if (stopped !== null) throw stopped;
-  process.stdout.write(`${result.policy}\n`);
-  return 0;
+  return result.policy;
 }
 
 async function runExporter(

@@ -16,6 +16,7 @@ running the policy afterwards needs no Python.
   --horizon N        length of the action chunk, where no config.json says it
   --num-steps N      Euler steps unless a run says otherwise
   --tokenizer FILE   PaliGemma's paligemma_tokenizer.model or tokenizer.json
+  --prompts FILE     prompts, one a line, whose ids are recorded; LIBERO-Spatial's unless given
   --norm-stats FILE  a norm_stats.json, where the folder has none or several
   --python FILE      the Python to use
 
@@ -40,6 +41,7 @@ const OPTIONS = {
   horizon: { type: 'string' },
   'num-steps': { type: 'string' },
   tokenizer: { type: 'string' },
+  prompts: { type: 'string' },
   'norm-stats': { type: 'string' },
   python: { type: 'string' },
   robot: { type: 'string' },
@@ -63,6 +65,8 @@ const NUMBERS = {
   'action-dim': 1,
   'delta-actions': 0,
 } as const;
+/** What Python is not told. */
+const HERE: ReadonlySet<string> = new Set(['python', 'prompts']);
 const FILES = ['checkpoint', 'out', 'tokenizer', 'norm-stats'] as const;
 
 /** `dsrl-native export`. */
@@ -76,7 +80,13 @@ export async function runExport(argv: string[]): Promise<number> {
   if (kind !== 'pi0') throw usageError('export', kind ? `what is \`${kind}\`?` : 'no kind: pi0');
   if (surplus.length > 0) throw usageError('export', `what is \`${surplus[0]}\`?`);
   const { exportAloud } = await import('./export-run.js');
-  return exportAloud(toPython(values), values.python);
+  const { promptsToRecord, recordAloud } = await import('./export-prompts.js');
+  const words = toPython(values);
+  const prompts = promptsToRecord(values.prompts);
+  const folder = await exportAloud(words, values.python);
+  await recordAloud(folder, prompts, values.prompts !== undefined);
+  process.stdout.write(`${folder}\n`);
+  return 0;
 }
 
 type Values = { [Name in keyof typeof OPTIONS]?: string | undefined };
@@ -87,7 +97,7 @@ function toPython(values: Values): string[] {
   if (values.out === undefined) throw usageError('export', '--out is missing');
   const words: string[] = [];
   for (const [name, value] of Object.entries(values) as [keyof Values, string | undefined][]) {
-    if (value === undefined || name === 'python') continue;
+    if (value === undefined || HERE.has(name)) continue;
     if (name in CHOICES) {
       oneOf('export', name, value, CHOICES[name as keyof typeof CHOICES] as readonly string[]);
     }

@@ -11,6 +11,12 @@ export interface StopTellers {
   second(signal: StopSignal): void;
 }
 
+/** For a command that leaves nothing behind. */
+export const STOPPING: StopTellers = {
+  first: (signal) => void process.stderr.write(`${signal}: stopping\n`),
+  second: () => {},
+};
+
 /**
  * Runs `body` so that the first SIGINT, SIGTERM or SIGHUP asks it to stop, and the second ends the
  * process at once with that signal's exit code, whatever native threads are busy with. Checkpoints

@@ -6,8 +6,8 @@ export {
   type EpisodeRecord,
   type StepResult,
 } from './environments.js';
+export { type EnvironmentFailure, FAILURE } from './failure.js';
 export {
-  FAILURE,
   LIBERO_SUITES,
   LiberoPythonBackend,
   type LiberoPythonOptions,

@@ -65,7 +65,8 @@ export class LineWorker {
   }
 
   /** @throws WorkerLost */
-  ask(command: Record<string, unknown>): Promise<Answer> {
+  async ask(command: Record<string, unknown>): Promise<Answer> {
+    await this.ready; // the time that it takes to start is not the command's
     const answer = this.#expect(this.#options.patience.command);
     this.#child.stdin?.write(`${JSON.stringify(command)}\n`);
     return answer;

@@ -10,6 +10,7 @@ import {
   type VecEnvBackend,
 } from '../native/index.js';
 import { packageRoot } from '../torch/surroundings.js';
+import { FAILURE } from './failure.js';
 import { type Answer, LineWorker, WorkerLost, type WorkerOptions } from './libero-python-worker.js';
 
 export const LIBERO_SUITES = [
@@ -20,14 +21,6 @@ export const LIBERO_SUITES = [
   'libero_90',
 ] as const;
 export type LiberoSuite = (typeof LIBERO_SUITES)[number];
-
-/** Values of `BackendChunkResult.failure`: the episode ended without success and counts as failed. */
-export const FAILURE = {
-  /** The simulation left the finite numbers. */
-  unstable: 1,
-  /** The worker died or hung. A new one stands at the start of the same trial. */
-  workerLost: 2,
-} as const;
 
 const CAMERAS = ['main', 'wrist'] as const;
 const STATE_DIM = 8;
@@ -63,15 +56,15 @@ interface Slot {
  * native backend has not. Slow: a chunk costs what its steps cost in Python and two pictures.
  *
  * `restore` returns at once and the workers reset side by side; `observe` and `stepChunk` wait for
- * them. A worker that dies or hangs is replaced, at the start of the trial that it was in.
+ * them. A worker that dies or hangs is replaced; until the next `restore` the new one shows zeros.
  */
 export class LiberoPythonBackend implements VecEnvBackend {
   readonly numTrials: number;
   readonly actionDim = ACTION_DIM;
-  /** What the policy is told in each task. */
-  readonly tasks: readonly string[];
   /** Workers that were lost and replaced. */
   workersLost = 0;
+  /** What the policy is told in each task. */
+  readonly #tasks: readonly string[];
   readonly #runtime: Runtime;
   readonly #options: LiberoPythonOptions;
   readonly #slots: Slot[];
@@ -84,7 +77,7 @@ export class LiberoPythonBackend implements VecEnvBackend {
   ) {
     this.#runtime = runtime;
     this.#options = options;
-    this.tasks = tasks;
+    this.#tasks = tasks;
     this.numTrials = trials;
     this.#slots = workers.map((worker) => {
       return { worker, task: 0, trial: 0, restored: Promise.resolve() };
@@ -115,12 +108,16 @@ export class LiberoPythonBackend implements VecEnvBackend {
   }
 
   get numTasks(): number {
-    return this.tasks.length;
+    return this.#tasks.length;
+  }
+
+  prompt(task: number): string {
+    return this.#tasks[task] ?? '';
   }
 
   restore(env: number, task: number, trial: number): void {
     const slot = this.#slot(env);
-    if (!this.tasks[task]) throw outOfRange('task', task, this.numTasks);
+    if (!this.#tasks[task]) throw outOfRange('task', task, this.numTasks);
     if (!(trial >= 0 && trial < this.numTrials)) throw outOfRange('trial', trial, this.numTrials);
     Object.assign(slot, { task, trial });
     const before = slot.restored;
@@ -184,7 +181,6 @@ export class LiberoPythonBackend implements VecEnvBackend {
       if (!(error instanceof WorkerLost)) throw error;
       this.#replace(slot, error);
       try {
-        await slot.worker.ready;
         accept(await slot.worker.ask(command));
       } catch (again) {
         if (!(again instanceof WorkerLost)) throw again;
@@ -208,14 +204,11 @@ export class LiberoPythonBackend implements VecEnvBackend {
         success: boolean;
         unstable: boolean;
       };
-      return { executed, success, failure: unstable ? FAILURE.unstable : 0 };
+      return { executed, success, failure: unstable ? FAILURE.failed : FAILURE.none };
     } catch (error) {
       if (!(error instanceof WorkerLost)) throw error;
       this.#replace(slot, error);
-      await slot.worker.ready.catch(() => {}); // the restore reports it
-      slot.restored = this.#restoreSlot(slot);
-      await slot.restored;
-      return { executed: 0, success: false, failure: FAILURE.workerLost };
+      return { executed: 0, success: false, failure: FAILURE.lost };
     }
   }
 

@@ -9,7 +9,11 @@ export interface BackendObservation {
   state: Tensor<'float32'>;
 }
 
-/** What a chunk of actions did; arrays are [B] or, for `success`, [B * C] row-major. */
+/**
+ * What a chunk of actions did; arrays are [B] or, for `success`, [B * C] row-major. `failure` is 0,
+ * 1 (its simulation broke: the episode has failed) or 2 (the environment was lost: the episode is
+ * begun again); see lib/envs/failure.ts.
+ */
 export interface BackendChunkResult {
   observation: BackendObservation;
   success: Uint8Array;

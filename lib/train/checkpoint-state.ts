@@ -44,6 +44,8 @@ const stepUnderWay = z.strictObject({
       length: count,
     }),
   ),
+  /** Episodes that failed by the environment's fault, and those that were lost and begun again. */
+  failures: z.strictObject({ failed: count, lost: count }),
   /** The metrics of each update. */
   updates: z.array(z.record(z.string(), z.number()).and(z.object({ update: count }))),
   seconds: z.strictObject({
@@ -108,6 +110,7 @@ export function freshStep(): StepUnderWay {
     envSteps: 0,
     chunks: 0,
     episodes: [],
+    failures: { failed: 0, lost: 0 },
     updates: [],
     seconds: { rollout: 0, environment: 0, policy: 0, learn: 0 },
   };

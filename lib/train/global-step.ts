@@ -3,7 +3,7 @@ import type { RunLog } from '../log/metrics.js';
 import type { Progress } from '../log/progress.js';
 import { freshStep } from './checkpoint-state.js';
 import { type EvaluationResult, evaluate } from './evaluation.js';
-import { episodeTags, evaluationTags, refuseDiverged, updateTags } from './metrics.js';
+import { episodeTags, evaluationTags, failureTags, refuseDiverged, updateTags } from './metrics.js';
 import { rollOut } from './rollout.js';
 import { heldRollouts, type Session } from './session.js';
 
@@ -114,6 +114,7 @@ function report(
   const perSecond = step.envSteps / seconds.rollout;
   const tags: Record<string, number> = {
     ...episodeTags(step.episodes),
+    ...failureTags(step.failures),
     ...updateTags(updates),
     ...(updates.length === 0 ? {} : learningRates(config)),
     'train/replay_buffer/size': replay.size,
@@ -139,6 +140,10 @@ function report(
     seconds: counters.trainSeconds,
     tags,
   });
+  const { failed, lost } = step.failures;
+  if (failed + lost > 0) {
+    progress.warn(`environments failed in ${failed} episodes; ${lost} were lost and begun again`);
+  }
   const success = tags['env/success_once'] ?? Number.NaN;
   session.history.push({
     envSteps: counters.envSteps,

@@ -51,6 +51,14 @@ export function episodeTags(episodes: readonly EpisodeRecord[]): Record<string, 
   };
 }
 
+/** How many episodes the environments themselves broke off; no tag where none was. */
+export function failureTags(failures: { failed: number; lost: number }): Record<string, number> {
+  const tags: Record<string, number> = {};
+  if (failures.failed > 0) tags['env/failed_episodes'] = failures.failed;
+  if (failures.lost > 0) tags['env/lost_episodes'] = failures.lost;
+  return tags;
+}
+
 export function evaluationTags(result: EvaluationResult): Record<string, number> {
   return {
     'eval/success_once': result.success,

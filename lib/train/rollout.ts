@@ -78,6 +78,7 @@ async function decide(parts: RolloutParts, obs: Observation): Promise<Observatio
   obs.dispose();
   if (next !== stepped.obs) next.dispose();
   step.episodes.push(...stepped.episodes);
+  for (const { kind } of stepped.failures) step.failures[kind] += 1;
   step.decisions += 1;
   step.envSteps += stepped.envSteps;
   step.chunks += stepped.chunks;

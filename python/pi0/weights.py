@@ -44,6 +44,7 @@ def load_model(
     checkpoint.check_tensors(tensors, model)
     converted, infinite, done = {}, [], 0
     total = sum(tensor.numel() for tensor in tensors.values())
+    progress.say(f"reading {total / 1e6:.1f} M parameters")
     for name, tensor in tensors.items():
         if not checkpoint.is_finite(tensor):
             infinite.append(f"not finite: {name} (NaN or infinity)")
@@ -51,7 +52,7 @@ def load_model(
             tensor.detach().to(checkpoint.dtype_of(name, layout, precision))
         )
         done += tensor.numel()
-        progress.tick(f"reading the weights: {done / total:.0%} of {total / 1e6:.0f} M parameters")
+        progress.tick(f"read {done / total:.0%} of the parameters")
     if infinite:
         raise checkpoint.mismatch(infinite)
     model.requires_grad_(False)

@@ -1,5 +1,6 @@
-"""Speaks the protocol of python/libero/worker.py. Trial 40 + k fails in the k-th way at a step;
-the state's first number is 100 task + trial, its second counts steps."""
+"""Speaks the protocol of python/libero/worker.py. Trial 40 + k fails in the k-th way at a step,
+trial 44 only where the file DSRL_FAKE_ONCE is not there yet; trial 49 cannot be restored. The
+state's first number is 100 task + trial, its second counts steps."""
 
 import argparse
 import json
@@ -37,6 +38,9 @@ def step(actions):
         time.sleep(60)
     if trial == 42:
         return {"error": "ValueError: as asked"}
+    if trial == 44 and not os.path.exists(os.environ["DSRL_FAKE_ONCE"]):
+        open(os.environ["DSRL_FAKE_ONCE"], "w").close()
+        os.abort()
     for executed, action in enumerate(actions, start=1):
         steps += 1
         if action[0] > 0.5 or trial == 43:
@@ -54,7 +58,7 @@ for line in sys.stdin:
     command = json.loads(line)
     if command["command"] == "restore":
         scene, steps = 100 * command["task"] + command["trial"], 0
-        if scene == 949 and not os.path.exists(args.suite):
+        if scene % 100 == 49:
             sys.exit(5)
         show()
         answer({})

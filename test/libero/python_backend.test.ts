@@ -1,7 +1,15 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, expect, test } from 'vitest';
-import { FAILURE, LiberoPythonBackend, type LiberoPythonOptions } from '../../lib/envs/index.js';
+import { afterEach, expect, test, vi } from 'vitest';
+import {
+  Environments,
+  FAILURE,
+  LiberoPythonBackend,
+  type LiberoPythonOptions,
+  ResetList,
+} from '../../lib/envs/index.js';
 import { createRuntime, Tensor } from '../../lib/native/index.js';
 import { findPython } from '../support/python.js';
 
@@ -9,13 +17,14 @@ const runtime = createRuntime({ device: 'cpu' });
 const workerScript = fileURLToPath(new URL('fake_worker.py', import.meta.url));
 const SIZE = 6;
 const CHUNK = 4;
-const [UNSEEN, DIES, HANGS, ERRS, BREAKS] = [3, 40, 41, 42, 43];
+const [UNSEEN, DIES, HANGS, ERRS, BREAKS, LOST_ONCE] = [3, 40, 41, 42, 43, 44];
 
 const started: LiberoPythonBackend[] = [];
 const warnings: string[] = [];
 afterEach(() => {
   for (const backend of started.splice(0)) backend.dispose();
   warnings.splice(0);
+  vi.unstubAllEnvs();
 });
 
 async function start(options: Partial<LiberoPythonOptions> = {}): Promise<LiberoPythonBackend> {
@@ -52,7 +61,9 @@ function shown({ state, images }: Awaited<ReturnType<LiberoPythonBackend['observ
   return Array.from({ length: numbers.length / 8 }, (_, env) => {
     const [scene = -1, steps = -1] = numbers.subarray(env * 8);
     const pictures = [main, wrist].map((p) => new Set(p.subarray(env * bytes, (env + 1) * bytes)));
-    expect(pictures).toEqual([new Set([10 + steps]), new Set([20 + steps])]);
+    const blank = scene === 0 && steps === 0 && main[env * bytes] === 0;
+    const colours = blank ? [0, 0] : [10 + steps, 20 + steps];
+    expect(pictures).toEqual(colours.map((colour) => new Set([colour])));
     return [scene, steps];
   });
 }
@@ -60,7 +71,7 @@ function shown({ state, images }: Awaited<ReturnType<LiberoPythonBackend['observ
 test('restores, shows, and steps each environment to its limit or to its success', async () => {
   const backend = await start();
   expect([backend.numEnvs, backend.numTasks, backend.numTrials]).toEqual([3, 10, 50]);
-  expect(backend.tasks[2]).toBe('task 2 of libero_goal');
+  expect(backend.prompt(2)).toBe('task 2 of libero_goal');
   for (const env of [0, 1, 2]) backend.restore(env, env, UNSEEN);
   expect(shown(await backend.observe())).toEqual([
     [3, 0],
@@ -88,10 +99,10 @@ test.each([
   backend.restore(2, 7, UNSEEN);
   const result = await backend.stepChunk(chunk([null, null, 2]), Int32Array.of(4, 4, 4));
   expect([...result.executed]).toEqual([4, 0, 3]);
-  expect([...result.failure]).toEqual([0, FAILURE.workerLost, 0]);
+  expect([...result.failure]).toEqual([0, FAILURE.lost, 0]);
   expect(shown(result.observation)).toEqual([
     [503, 4],
-    [600 + trial, 0], // the new worker stands at the start of the trial
+    [0, 0], // the new worker shows nothing yet
     [703, 3],
   ]);
   expect(backend.workersLost).toBe(1);
@@ -101,11 +112,38 @@ test.each([
   expect([...next.executed]).toEqual([1, 1, 1]);
 });
 
+test('above it, a lost episode is begun again and the run goes on', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dsrl-lost-'));
+  vi.stubEnv('DSRL_FAKE_ONCE', join(folder, 'once'));
+  const backend = await start({ numEnvs: 1 });
+  const envs = new Environments({
+    runtime,
+    backend,
+    schedule: new ResetList([{ task: 2, trial: LOST_ONCE }]),
+    chunk: CHUNK,
+    maxEpisodeSteps: 8,
+    autoReset: false,
+    chunkReward: 'per_chunk',
+    gamma: 1,
+    frameSize: SIZE,
+    warmUp: { steps: 2, action: [0, 0, 0, 0, 0, 0, -1] },
+  });
+  const first = await envs.reset();
+  expect(existsSync(join(folder, 'once'))).toBe(true); // it was lost in the warm-up
+  expect(backend.workersLost).toBe(1);
+  expect(first.prompts).toEqual(['task 2 of libero_goal']);
+  expect((first.state.read() as Float32Array).slice(0, 2)).toEqual(Float32Array.of(244, 2));
+  const { episodes, active } = await envs.stepChunk(chunk([1]));
+  expect([...active]).toEqual([1]);
+  expect(episodes).toEqual([{ task: 2, trial: 44, success: true, return: -1, length: 2 }]);
+  rmSync(folder, { recursive: true });
+});
+
 test('a simulation that breaks down is a failure of its own', async () => {
   const backend = await start({ numEnvs: 1 });
   backend.restore(0, 0, BREAKS);
   const result = await backend.stepChunk(chunk([null]), Int32Array.of(4));
-  expect([...result.failure, ...result.executed]).toEqual([FAILURE.unstable, 1]);
+  expect([...result.failure, ...result.executed]).toEqual([FAILURE.failed, 1]);
   expect(backend.workersLost).toBe(0);
 });
 

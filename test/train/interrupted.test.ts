@@ -6,6 +6,7 @@ import type { Tensor, TrainSummary } from '../../lib/index.js';
 import {
   checkpoints,
   configured,
+  ENVS,
   metrics,
   newFolder,
   Tabletop,
@@ -55,6 +56,13 @@ describe.each(['True', 'False'])('with auto_reset %s', (autoReset) => {
   let plain: TrainSummary;
   beforeAll(async () => {
     plain = await training({ config, backend: new Tabletop() });
+  });
+
+  // Without resets every environment ends its one episode in each rollout of 60 steps.
+  test('a step reports the episodes of all its rollouts', () => {
+    const counts = metrics(plain.run).map((row) => row['env/num_trajectories']);
+    if (autoReset === 'False') expect(counts).toEqual([2 * ENVS, 2 * ENVS]);
+    else expect(Math.min(...(counts as number[]))).toBeGreaterThanOrEqual(2 * ENVS);
   });
 
   // 2 steps x 2 rollouts x 12 chunks, cut where rollouts end and where they do not.

@@ -7,6 +7,12 @@ export {
   type StepResult,
 } from './environments.js';
 export { type EnvironmentFailure, FAILURE } from './failure.js';
+export {
+  LIBERO_SUITES,
+  LiberoPythonBackend,
+  type LiberoPythonOptions,
+  type LiberoSuite,
+} from './libero-python.js';
 export type { Observation } from './observation.js';
 export { type ChunkReward, chunkReward } from './reward.js';
 export type {

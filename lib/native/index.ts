@@ -19,5 +19,6 @@ export {
   type VecEnvBackend,
 } from './environments.js';
 export { Agent, type AgentObservation, Learner, Replay, type ReplayRows } from './learning.js';
+export { liberoHome } from './libero-home.js';
 export { createRuntime, exitAtOnce, type Runtime } from './runtime.js';
 export { Tensor, type TypedArrayOf } from './tensor.js';

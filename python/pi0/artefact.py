@@ -11,7 +11,7 @@ import json
 import shutil
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -49,15 +49,18 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def save_program(model: Pi0, path: Path) -> None:
+def save_program(model: Pi0, path: Path, tick: Callable[[str], None] = lambda line: None) -> None:
     """Scripts the model and writes policy.pt, record by record: never whole in memory. The records
     with source positions are dropped: they hold the absolute paths of the machine that scripted
-    the model, and would make equal weights hash differently."""
+    the model, and would make equal weights hash differently. `tick` is told how far it is."""
     whole = path.with_name(path.name + ".whole")
     with quiet():
         torch.jit.save(torch.jit.script(model.eval()), whole)
     with zipfile.ZipFile(whole) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as new:
+        size, done = whole.stat().st_size, 0
         for info in old.infolist():
+            done += info.file_size
+            tick(f"wrote {done / size:.0%} of {path.name}")
             if not info.filename.endswith(".debug_pkl"):
                 record = zipfile.ZipInfo("policy/" + info.filename.split("/", 1)[1])
                 record.file_size = info.file_size  # tells zipfile when it needs its 64-bit form
@@ -66,11 +69,18 @@ def save_program(model: Pi0, path: Path) -> None:
     whole.unlink()
 
 
-def write_folder(folder: Path, model: Pi0, policy: dict, *, source: str) -> None:
+def write_folder(
+    folder: Path,
+    model: Pi0,
+    policy: dict,
+    *,
+    source: str,
+    tick: Callable[[str], None] = lambda line: None,
+) -> None:
     """Writes policy.pt, and policy.json with the hashes of it and of what it was made from."""
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / "policy.pt"
-    save_program(model, program)
+    save_program(model, program, tick)
     hashes = {"policy.pt": file_sha256(program), "source": source}
     text = json.dumps({"format": FORMAT, "kind": "pi0", **policy, "sha256": hashes}, indent=2)
     (folder / "policy.json").write_text(text + "\n")

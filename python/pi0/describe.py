@@ -14,6 +14,7 @@ from .model import Pi0Config
 from .normalization import Normalization, find_normalization
 from .progress import Progress
 from .robots import Given, bad_option, embodiment
+from .safetensors_file import damaged
 
 LONGEST_HORIZON = 1000
 HORIZON_KEYS = {"openpi": "action_horizon", "rlinf": "action_horizon", "lerobot": "chunk_size"}
@@ -41,17 +42,25 @@ def network_config(
     config = checkpoint.config_of(
         tensors,
         horizon=horizon_of(args.horizon, source, progress),
-        min_period=float(source.config.get("min_period", Pi0Config.min_period)),
-        max_period=float(source.config.get("max_period", Pi0Config.max_period)),
+        min_period=period_of(source, "min_period"),
+        max_period=period_of(source, "max_period"),
         time_convention=convention,
         attention=args.attn,
     )
     wanted = source.config.get("image_resolution")
-    if wanted is not None and list(wanted) != [config.image_size] * 2:
+    if wanted is not None and wanted != [config.image_size] * 2:
         raise checkpoint.mismatch(
             [f"image_resolution {wanted}, the position embedding is for {config.image_size}"]
         )
     return config
+
+
+def period_of(source: Checkpoint, key: str) -> float:
+    """Of the flow time's embedding; openpi's are fixed."""
+    period = source.config.get(key, getattr(Pi0Config, key))
+    if isinstance(period, int | float) and 0 < period < 1e6:
+        return float(period)
+    raise damaged(source.folder / "config.json", f"{key} is {period}")
 
 
 def horizon_of(given: int | None, source: Checkpoint, progress: Progress) -> int:

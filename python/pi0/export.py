@@ -108,9 +108,9 @@ def export(args: argparse.Namespace, argv: list[str], progress: Progress) -> dic
         }
         if tokenizer_file is not None:
             shutil.copyfile(tokenizer_file, parts / tokenizer["file"])
-        progress.say("writing policy.pt")
+        progress.say("compiling and saving the program")
         digest = hashlib.sha256(json.dumps(sources, sort_keys=True).encode()).hexdigest()
-        artefact.write_folder(parts, model, policy, source=digest)
+        artefact.write_folder(parts, model, policy, source=digest, tick=progress.tick)
         parts.rename(out)
     finally:
         shutil.rmtree(parts, ignore_errors=True)
@@ -119,9 +119,9 @@ def export(args: argparse.Namespace, argv: list[str], progress: Progress) -> dic
 
 
 def hashes(folder: Path, files: Iterable[Path], progress: Progress) -> dict[str, str]:
+    progress.say("hashing the source files")
     found = {}
     for path in dict.fromkeys(files):
-        progress.tick(f"hashing {path.name}")
         inside = path.is_relative_to(folder)
         found[str(path.relative_to(folder)) if inside else path.name] = artefact.file_sha256(path)
     return found

@@ -50,7 +50,7 @@ def read_json(path: Path) -> dict:
         value = json.loads(path.read_text())
         if not isinstance(value, dict):
             raise ValueError("it is no JSON object")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise safetensors_file.damaged(path, str(error)) from None
     return value
 
@@ -66,6 +66,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     files = weight_files(folder)
     if not files:
         refuse_orbax(folder)
+        refuse_training_folder(folder)
         raise unknown(folder, "no weights")
     tensors = read_files(files)
     refuse_by_names(folder, tensors)
@@ -78,8 +79,12 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
             return (folder / name,)
     index = folder / INDEX
     if index.is_file():
-        names = sorted(set(read_json(index).get("weight_map", {}).values()))
-        absent = [name for name in names if not (folder / name).is_file()]
+        weight_map = read_json(index).get("weight_map")
+        if not isinstance(weight_map, dict):
+            raise safetensors_file.damaged(index, "it has no `weight_map`")
+        names = sorted({str(name) for name in weight_map.values()})
+        # A name with folders in it would lead out of the checkpoint.
+        absent = [n for n in names if Path(n).name != n or not (folder / n).is_file()]
         if absent:
             what = f"the files {', '.join(absent)} that it names are not there"
             raise safetensors_file.damaged(index, what)
@@ -146,6 +151,12 @@ def refuse_orbax(folder: Path) -> None:
         "--config_name pi0_libero --output_path <converted>\n"
         f"then copy {folder}/assets to <converted>/assets and export <converted>",
     )
+
+
+def refuse_training_folder(folder: Path) -> None:
+    inner = folder / "pretrained_model"
+    if inner.is_dir():
+        raise refusal(f"{folder}: a folder of LeRobot's training", f"type --checkpoint {inner}")
 
 
 def pi05(folder: Path, flavour: str) -> ExportError:

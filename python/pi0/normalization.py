@@ -154,13 +154,15 @@ def read_lerobot(folder: Path) -> Normalization:
     refuse_normalised_pictures(files[0], into)
     state, state_mode, first = lerobot_vectors(folder, files[0], into, "STATE")
     actions, action_mode, second = lerobot_vectors(folder, files[1], out_of, "ACTION")
-    eps = float(into.get("config", {}).get("eps", 1e-8))
+    eps = into.get("config", {}).get("eps", 1e-8)
+    if not isinstance(eps, int | float) or not 0 <= eps < 1:
+        raise damaged(files[0], f"eps is {eps}")
     log = f"normalised as {PREPROCESSOR} says: the state by {state_mode}, actions by {action_mode}"
     if (state_mode == "MEAN_STD") != (action_mode == "MEAN_STD"):
         # One mode a policy: a range is a mean and a half-width, the same line through the points.
         state, actions = as_mean_std(state), as_mean_std(actions)
     mode = "mean_std" if "mean" in state else "quantiles"
-    return Normalization(mode, eps, state, actions, (*files, first, second), log)
+    return Normalization(mode, float(eps), state, actions, (*files, first, second), log)
 
 
 def as_mean_std(vectors: dict[str, list[float]]) -> dict[str, list[float]]:

@@ -9,7 +9,7 @@ import json
 import math
 import mmap
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -116,9 +116,14 @@ def view(whole: mmap.mmap, entry: dict, start: int) -> Tensor:
     return flat.reshape(entry["shape"])
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+def write_tensors(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    fill: Callable[[str, Tensor], Tensor] = lambda _, tensor: tensor,
+) -> None:
     """Writes one tensor after the other. Widest types first: every tensor lies at a multiple of
-    its own size, as the official writer has it."""
+    its own size, as the official writer has it. `fill` gives the values when a tensor's turn comes:
+    with tensors on the meta device, a file may be larger than the memory."""
     names = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))
     header, position = {}, 0
     for name in names:
@@ -135,7 +140,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     with path.open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for name in names:
-            tensor = tensors[name].detach().contiguous()
+            tensor = fill(name, tensors[name]).detach().contiguous()
             if tensor.numel() > 0:
                 file.write(bytes_of(tensor))
 

@@ -100,6 +100,10 @@ class Layouts(Refusals):
         self.layout(folder, "1 tensors that are not Pi0's")
         self.refused(folder / "none", "ERR_DSRL_POLICY_MISSING", "no such folder")
 
+    def test_the_folder_around_a_lerobot_policy(self) -> None:
+        self.copy("lerobot", "checkpoint/pretrained_model")
+        self.layout(self.folder / "checkpoint", "--checkpoint", "/checkpoint/pretrained_model")
+
     def test_the_names_that_newer_transformers_leave_are_read(self) -> None:
         """A save of transformers 5.18 lacks the level `vision_model.` in the picture tower."""
 
@@ -155,9 +159,11 @@ class Tensors(Refusals):
 
     def test_a_shard_that_is_not_there(self) -> None:
         folder = self.copy("openpi")
-        index = {"weight_map": {"a": "model.safetensors", "b": "model-2.safetensors"}}
-        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-        self.refused(folder, "ERR_DSRL_POLICY_DAMAGED", "model-2.safetensors")
+        (self.folder / "outside.safetensors").write_bytes(b"")
+        for other in ("model-2.safetensors", "../outside.safetensors"):
+            index = {"weight_map": {"a": "model.safetensors", "b": other}}
+            (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+            self.refused(folder, "ERR_DSRL_POLICY_DAMAGED", other)
 
     def test_wrong_shapes_and_dtypes(self) -> None:
         def change(tensors: dict) -> None:
@@ -224,6 +230,12 @@ class Options(Refusals):
             self.refused(folder, "ERR_DSRL_CONFIG_EXPORT", "action_horizon", str(value))
         (folder / "config.json").unlink()
         self.refused(folder, "ERR_DSRL_CONFIG_EXPORT", "action_horizon", "--horizon 50")
+
+    def test_numbers_in_a_config_that_are_none(self) -> None:
+        for key, value in (("min_period", "x"), ("max_period", 0), ("min_period", None)):
+            folder = self.copy("lerobot")
+            edit_json(folder / "config.json", **{key: value})
+            self.refused(folder, "ERR_DSRL_POLICY_DAMAGED", key)
 
     def test_the_given_horizon_goes_before_the_configs(self) -> None:
         _, policy = artefact.load(self.export(FIXTURES / "openpi", "--horizon", "9"))

@@ -127,24 +127,49 @@ export interface RawPolicySpec {
   num_cameras: number;
   image_size: number;
   prompt_length: number;
+  image_resize: 'none' | 'openpi' | 'lerobot';
+  time_convention: 'double' | 'float32';
+  normalization_mode: 'mean_std' | 'quantiles';
   normalization_eps: number;
-  state_mean: number[];
-  state_std: number[];
-  action_mean: number[];
-  action_std: number[];
+  /** Of the mode mean_std. */
+  state_mean?: number[];
+  state_std?: number[];
+  action_mean?: number[];
+  action_std?: number[];
+  /** Of the mode quantiles: q01 and q99. */
+  state_low?: number[];
+  state_high?: number[];
+  action_low?: number[];
+  action_high?: number[];
   delta_action_mask: number[];
 }
 
+/** A flag that ends one running call. */
+export interface RawCancellation {
+  cancel(): void;
+}
+
+export interface RawPolicyInputs {
+  images: RawTensor[];
+  states: RawTensor;
+  tokens: RawTensor;
+  tokenMask: RawTensor;
+  imageMasks: RawTensor | null;
+}
+
 export interface RawFrozenPolicy {
-  /** tokens: int64 [B, L]; tokenMask: bool [B, L]; noise [B, noise_dim] or [B, H, noise_dim]. */
   sample(
-    images: RawTensor[],
-    states: RawTensor,
-    tokens: RawTensor,
-    tokenMask: RawTensor,
+    inputs: RawPolicyInputs,
     noise: RawTensor,
     numSteps: number,
+    cancellation: RawCancellation | null,
   ): Promise<RawTensor>;
+  sampleFile(
+    inputs: string,
+    out: string,
+    numSteps: number,
+    cancellation: RawCancellation | null,
+  ): Promise<void>;
   parameterCount(): number;
 }
 
@@ -184,6 +209,7 @@ export interface Binding {
   Agent: new (sizes: NetworkSizes, seed: bigint, device: string) => RawAgent;
   Learner: new (settings: LearnerSettings, seed: bigint, device: string) => RawLearner;
   Replay: new (sizes: NetworkSizes, capacity: number, numEnvs: number, device: string) => RawReplay;
+  Cancellation: new () => RawCancellation;
   FrozenPolicy: new (file: string, spec: RawPolicySpec, device: string) => RawFrozenPolicy;
   VecEnv: new (kind: string, options: Record<string, unknown>) => RawVecEnv;
   resizeFrames(pictures: RawTensor, size: number): RawTensor;

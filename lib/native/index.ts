@@ -9,8 +9,6 @@ export type {
 export {
   type BackendChunkResult,
   type BackendObservation,
-  NativePolicy,
-  type PolicyInputs,
   randomNormal,
   randomStream,
   resizeFrames,
@@ -18,5 +16,6 @@ export {
   type VecEnvBackend,
 } from './environments.js';
 export { Agent, type AgentObservation, Learner, Replay, type ReplayRows } from './learning.js';
+export { NativePolicy, type PolicyInputs } from './policy.js';
 export { createRuntime, type Runtime } from './runtime.js';
 export { Tensor, type TypedArrayOf } from './tensor.js';

@@ -58,6 +58,9 @@ export class FrozenPolicy {
       num_cameras: contract.cameras.length,
       image_size: contract.image_size,
       prompt_length: contract.prompt_length,
+      image_resize: contract.image_resize,
+      time_convention: contract.time_convention,
+      normalization_mode: normalization.mode,
       normalization_eps: normalization.eps,
       state_mean: normalization.state.mean,
       state_std: normalization.state.std,
@@ -123,6 +126,11 @@ export class FrozenPolicy {
     const { tokens, tokenMask } = this.prompts.tokensOf(observation.prompts);
     const { state } = observation;
     return this.native.sample({ images, state, tokens, tokenMask }, noise, numSteps);
+  }
+
+  /** See NativePolicy.sampleFile. */
+  sampleFile(inputs: string, out: string, numSteps = 0, signal?: AbortSignal): Promise<void> {
+    return this.native.sampleFile(inputs, out, numSteps, signal);
   }
 
   private imageOf({ images }: PolicyObservation, camera: string): Tensor<'uint8'> {

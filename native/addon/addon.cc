@@ -2,6 +2,7 @@
 #include <malloc.h>
 #include <torch/headeronly/version.h>
 
+#include "addon/cancellation_handle.h"
 #include "addon/compute_thread.h"
 #include "addon/environment.h"
 #include "addon/guard.h"
@@ -87,6 +88,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("randomStream", Napi::Function::New(env, RandomStreamValues));
   exports.Set("shutdown",
               Napi::Function::New(env, [](const Napi::CallbackInfo&) { stop_all_threads(); }));
+  CancellationHandle::Register(env, exports);
   TensorHandle::Register(env, exports);
   AgentHandle::Register(env, exports);
   ReplayHandle::Register(env, exports);

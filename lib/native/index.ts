@@ -9,8 +9,6 @@ export type {
 export {
   type BackendChunkResult,
   type BackendObservation,
-  NativePolicy,
-  type PolicyInputs,
   randomNormal,
   randomStream,
   randomUniform,
@@ -20,5 +18,6 @@ export {
 } from './environments.js';
 export { Agent, type AgentObservation, Learner, Replay, type ReplayRows } from './learning.js';
 export { liberoHome } from './libero-home.js';
+export { NativePolicy, type PolicyInputs } from './policy.js';
 export { createRuntime, exitAtOnce, type Runtime } from './runtime.js';
 export { Tensor, type TypedArrayOf } from './tensor.js';

@@ -17,6 +17,18 @@ export interface BackendChunkResult {
   failure: Int32Array;
 }
 
+export interface ChunkOptions {
+  /** False: the observation needs no pictures, which saves a backend from drawing them. */
+  pictures?: boolean;
+}
+
+/** The inside of one environment in full precision; `qvel` is empty where it has no velocities. */
+export interface EnvironmentInterior {
+  qpos: Float64Array;
+  qvel: Float64Array;
+  state: Float64Array;
+}
+
 /**
  * A backend of vectorised environments: it restores trials and steps. Rewards, terminations, reset
  * ids and metrics are derived above it, once for all (lib/envs). A JavaScript environment, a real
@@ -30,13 +42,13 @@ export interface VecEnvBackend {
   restore(env: number, task: number, trial: number): void | Promise<void>;
   observe(): BackendObservation | Promise<BackendObservation>;
   /** Steps environment e through the first limit[e] actions; stops after the one that succeeds. */
-  stepChunk(actions: Tensor, limit: Int32Array): Promise<BackendChunkResult>;
+  stepChunk(actions: Tensor, limit: Int32Array, wanted?: ChunkOptions): Promise<BackendChunkResult>;
   saveState?(): Float64Array;
   loadState?(state: Float64Array): void;
 }
 
 /** A backend of the native side (core/env), named by its kind. */
-class NativeBackend implements VecEnvBackend {
+export class NativeBackend implements VecEnvBackend {
   readonly #raw: RawVecEnv;
 
   constructor(runtime: Runtime, kind: string, options: Record<string, unknown>) {
@@ -61,11 +73,19 @@ class NativeBackend implements VecEnvBackend {
   observe(): BackendObservation {
     return translate(() => observation(this.#raw.observe()));
   }
-  stepChunk(actions: Tensor, limit: Int32Array): Promise<BackendChunkResult> {
+  stepChunk(
+    actions: Tensor,
+    limit: Int32Array,
+    { pictures = true }: ChunkOptions = {},
+  ): Promise<BackendChunkResult> {
     return translateAsync(async () => {
-      const result = await this.#raw.stepChunk(actions.raw, limit);
+      const result = await this.#raw.stepChunk(actions.raw, limit, pictures);
       return { ...result, observation: observation(result.observation) };
     });
+  }
+  /** One environment's inside, for comparison with other implementations. */
+  interior(env: number): EnvironmentInterior {
+    return translate(() => this.#raw.interior(env));
   }
   saveState(): Float64Array {
     return translate(() => this.#raw.saveState());

@@ -9,6 +9,9 @@ export type {
 export {
   type BackendChunkResult,
   type BackendObservation,
+  type ChunkOptions,
+  type EnvironmentInterior,
+  type NativeBackend,
   NativePolicy,
   type PolicyInputs,
   randomNormal,
@@ -18,5 +21,12 @@ export {
   type VecEnvBackend,
 } from './environments.js';
 export { Agent, type AgentObservation, Learner, Replay, type ReplayRows } from './learning.js';
+export {
+  LIBERO_FAILURES,
+  LiberoBackend,
+  type LiberoBackendOptions,
+  type LiberoFixtures,
+} from './libero.js';
+export { defaultLiberoBundle, type LiberoBundle, readLiberoBundle } from './libero-bundle.js';
 export { createRuntime, type Runtime } from './runtime.js';
-export { Tensor, type TypedArrayOf } from './tensor.js';
+export { readTensors, Tensor, type TypedArrayOf, writeTensors } from './tensor.js';

@@ -17,13 +17,13 @@ import { findCompiler, gtestDir } from './setup/system.mjs';
 
 const BYTES_PER_COMPILER = 2 * 1024 ** 3;
 
-function defaultTorchHome() {
+export function defaultTorchHome() {
   const home = process.env.DSRL_TORCH_HOME ?? readJson(join(buildDir, 'torch.json'))?.root;
   if (home) return home;
   throw new SetupError('no torch to build against is known', 'type: npm run setup');
 }
 
-function torchMinor(torchHome) {
+export function torchMinor(torchHome) {
   const file = join(torchHome, 'version.py');
   const minor =
     existsSync(file) && readFileSync(file, 'utf8').match(/__version__ = '(\d+\.\d+)/)?.[1];

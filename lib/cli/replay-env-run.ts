@@ -3,7 +3,6 @@ import { EnvironmentSetupError, RuntimeFailure, UsageError } from '../errors.js'
 import {
   type BackendObservation,
   createRuntime,
-  LIBERO_FAILURES,
   LiberoBackend,
   type NativeBackend,
   type Runtime,
@@ -154,8 +153,7 @@ function turned(pixels: Uint8Array): Uint8Array {
 
 function failOn(failure: number, step: number): void {
   if (failure === 0) return;
-  const reason = LIBERO_FAILURES[failure] ?? `failure ${failure}`;
-  throw new RuntimeFailure('ERR_DSRL_ENV_FAILED', `step ${step}: ${reason}`, {
+  throw new RuntimeFailure('ERR_DSRL_ENV_FAILED', `the simulation broke in step ${step}`, {
     hint: 'give milder actions: nothing was written',
   });
 }

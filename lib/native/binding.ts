@@ -61,6 +61,8 @@ export interface LearnerSettings extends NetworkSizes {
   critic_subsample_size: number;
   critic_actor_ratio: number;
   batch_size: number;
+  /** Batches are drawn from the newest so many transitions; 0: from all that the replay holds. */
+  sample_window: number;
 }
 
 /** One update's metrics by the names of replay_updates.md, and its index. */
@@ -127,11 +129,20 @@ export interface RawPolicySpec {
   num_cameras: number;
   image_size: number;
   prompt_length: number;
+  image_resize: 'none' | 'openpi' | 'lerobot';
+  time_convention: 'double' | 'float32';
+  normalization_mode: 'mean_std' | 'quantiles';
   normalization_eps: number;
-  state_mean: number[];
-  state_std: number[];
-  action_mean: number[];
-  action_std: number[];
+  /** Of the mode mean_std. */
+  state_mean?: number[];
+  state_std?: number[];
+  action_mean?: number[];
+  action_std?: number[];
+  /** Of the mode quantiles: q01 and q99. */
+  state_low?: number[];
+  state_high?: number[];
+  action_low?: number[];
+  action_high?: number[];
   delta_action_mask: number[];
 }
 
@@ -146,6 +157,7 @@ export interface RawFrozenPolicy {
     numSteps: number,
   ): Promise<RawTensor>;
   parameterCount(): number;
+  dispose(): void;
 }
 
 export interface RawObservation {
@@ -198,6 +210,14 @@ export interface Binding {
     rows: number,
     columns: number,
   ): RawTensor;
+  /** Uniform in [0, 1), laid out alike. */
+  randomUniform(
+    seed: bigint,
+    stream: string,
+    step: number,
+    rows: number,
+    columns: number,
+  ): RawTensor;
   randomStream(
     seed: bigint,
     stream: string,
@@ -207,4 +227,6 @@ export interface Binding {
   ): { u32: number[]; uniform: number[]; normal: number[] };
   /** Joins every native thread; later calls reject. Called by the exit listener. */
   shutdown(): void;
+  /** Ends the process without waiting for anything, native threads included. */
+  exitAtOnce(code: number): never;
 }

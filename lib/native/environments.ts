@@ -9,7 +9,11 @@ export interface BackendObservation {
   state: Tensor<'float32'>;
 }
 
-/** What a chunk of actions did; arrays are [B] or, for `success`, [B * C] row-major. */
+/**
+ * What a chunk of actions did; arrays are [B] or, for `success`, [B * C] row-major. `failure` is 0,
+ * 1 (its simulation broke: the episode has failed) or 2 (the environment was lost: the episode is
+ * begun again); see lib/envs/failure.ts.
+ */
 export interface BackendChunkResult {
   observation: BackendObservation;
   success: Uint8Array;
@@ -43,6 +47,8 @@ export interface VecEnvBackend {
   observe(): BackendObservation | Promise<BackendObservation>;
   /** Steps environment e through the first limit[e] actions; stops after the one that succeeds. */
   stepChunk(actions: Tensor, limit: Int32Array, wanted?: ChunkOptions): Promise<BackendChunkResult>;
+  /** What the policy is told in a task; without it every prompt is ''. */
+  prompt?(task: number): string;
   saveState?(): Float64Array;
   loadState?(state: Float64Array): void;
 }
@@ -101,6 +107,10 @@ export class TabletopBackend extends NativeBackend {
   constructor(runtime: Runtime, options: { numEnvs: number; seed: bigint; imageSize: number }) {
     super(runtime, 'tabletop', options);
   }
+  /** One instruction for all tasks: the layout tells them apart. */
+  prompt(): string {
+    return 'tidy';
+  }
 }
 
 function observation(raw: RawObservation): BackendObservation {
@@ -128,8 +138,14 @@ export class NativePolicy {
   }
 
   /** Actions [B, H, action_dim] for noise [B, 32] (tiled over H) or [B, H, 32]. */
-  sample(inputs: PolicyInputs, noise: Tensor, numSteps = 0): Promise<Tensor<'float32'>> {
+  sample(
+    inputs: PolicyInputs,
+    noise: Tensor,
+    numSteps = 0,
+    signal?: AbortSignal,
+  ): Promise<Tensor<'float32'>> {
     return translateAsync(async () => {
+      signal?.throwIfAborted();
       const images = inputs.images.map((tensor) => tensor.raw);
       const { state, tokens, tokenMask } = inputs;
       return new Tensor<'float32'>(
@@ -139,7 +155,12 @@ export class NativePolicy {
   }
 
   get parameterCount(): number {
-    return this.#raw.parameterCount();
+    return translate(() => this.#raw.parameterCount());
+  }
+
+  /** Gives the weights back once no call is under way. Idempotent; later calls are errors. */
+  dispose(): void {
+    this.#raw.dispose();
   }
 }
 
@@ -176,5 +197,19 @@ export function randomNormal(
 ): Tensor<'float32'> {
   return translate(
     () => new Tensor<'float32'>(runtime.binding.randomNormal(seed, stream, step, rows, columns)),
+  );
+}
+
+/** Uniform in [0, 1), [rows, columns], of a named stream at `step`; row e is env e's draw. */
+export function randomUniform(
+  runtime: Runtime,
+  seed: bigint,
+  stream: string,
+  step: number,
+  rows: number,
+  columns: number,
+): Tensor<'float32'> {
+  return translate(
+    () => new Tensor<'float32'>(runtime.binding.randomUniform(seed, stream, step, rows, columns)),
   );
 }

@@ -42,6 +42,12 @@ function toDsrlError(error: unknown): unknown {
   if (error instanceof DsrlError || !(error instanceof Error)) return error;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : 'ERR_DSRL_NATIVE';
   const message = error.message;
+  if (code === 'ERR_DSRL_CHECKPOINT_WRITE') {
+    return new EnvironmentSetupError(code, message, {
+      hint: 'make room there, or make it writable; then go on with --resume',
+      cause: error,
+    });
+  }
   if (code.startsWith('ERR_DSRL_CHECKPOINT_')) {
     return new CheckpointError(code as `ERR_DSRL_CHECKPOINT_${string}`, message, {
       hint: 'use a complete checkpoint of the same configuration, or start a new run',

@@ -16,17 +16,18 @@ export {
   type PolicyInputs,
   randomNormal,
   randomStream,
+  randomUniform,
   resizeFrames,
   TabletopBackend,
   type VecEnvBackend,
 } from './environments.js';
 export { Agent, type AgentObservation, Learner, Replay, type ReplayRows } from './learning.js';
 export {
-  LIBERO_FAILURES,
   LiberoBackend,
   type LiberoBackendOptions,
   type LiberoFixtures,
 } from './libero.js';
 export { defaultLiberoBundle, type LiberoBundle, readLiberoBundle } from './libero-bundle.js';
-export { createRuntime, type Runtime } from './runtime.js';
+export { liberoHome } from './libero-home.js';
+export { createRuntime, exitAtOnce, type Runtime } from './runtime.js';
 export { readTensors, Tensor, type TypedArrayOf, writeTensors } from './tensor.js';

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { EnvironmentSetupError } from '../errors.js';
+import { liberoHome } from './libero-home.js';
 
 const FORMAT = 'dsrl-native-libero-bundle/1';
 
@@ -16,6 +16,7 @@ const schema = z.object({
   format: z.literal(FORMAT),
   suite: z.string().min(1),
   mujoco: z.string().min(1),
+  robosuite: z.string().min(1),
   scene: z.string().min(1),
   lod_scene: z.string().min(1).nullable(),
   tasks: z.array(z.object({ id: z.int(), name: z.string(), language: z.string() })).min(1),
@@ -66,8 +67,7 @@ export interface LiberoBundle {
 export function defaultLiberoBundle(): string {
   const given = process.env.DSRL_LIBERO_BUNDLE;
   if (given) return resolve(given);
-  const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
-  return join(cache, 'dsrl-native', 'libero', 'bundle');
+  return join(liberoHome(), 'bundle');
 }
 
 /**
@@ -107,13 +107,9 @@ export function verifyFile(bundle: LiberoBundle, name: string): void {
   throw bundleError(`${path} is damaged: its sha256 is ${found}, and not ${expected}`);
 }
 
-/** Checks every file below the scene's folder. Some 0.3 s for the full meshes. */
-export function verifyAssets(bundle: LiberoBundle, scene: string): void {
-  const folder = scene.slice(0, scene.lastIndexOf('/') + 1);
-  const prefix = `${folder}assets/`;
-  for (const name of Object.keys(bundle.json.files)) {
-    if (name === scene || name.startsWith(prefix)) verifyFile(bundle, name);
-  }
+/** Checks every file, meshes and textures among them. Some 0.3 s. */
+export function verifyAssets(bundle: LiberoBundle): void {
+  for (const name of Object.keys(bundle.json.files)) verifyFile(bundle, name);
 }
 
 function parseJson(path: string, text: string): unknown {

@@ -39,12 +39,6 @@ export interface LiberoBackendOptions {
   fixtures?: LiberoFixtures;
 }
 
-/** Codes in `failure` of a chunk: the episode has failed and stands still until it is restored. */
-export const LIBERO_FAILURES: Readonly<Record<number, string>> = {
-  1: 'MuJoCo met numbers that it cannot go on from',
-  2: 'MuJoCo gave up with an error',
-};
-
 /** LIBERO-Spatial on MuJoCo (core/env/libero.h). */
 export class LiberoBackend extends NativeBackend {
   readonly bundle: LiberoBundle;
@@ -113,7 +107,7 @@ function nativeOptions(bundle: LiberoBundle, options: LiberoBackendOptions) {
 function compiledScene(bundle: LiberoBundle, scene: string): string {
   const name = scene.replaceAll('/', '-').replace(/\.xml$/, '');
   const file = bundle.file(`compiled/${name}-${bundle.sha256.slice(0, 16)}.mjb`);
-  if (!existsSync(file)) verifyAssets(bundle, scene);
+  if (!existsSync(file)) verifyAssets(bundle);
   return file;
 }
 

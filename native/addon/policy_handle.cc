@@ -11,7 +11,8 @@ void PolicyHandle::Register(Napi::Env env, Napi::Object exports) {
   exports.Set("FrozenPolicy",
               DefineClass(env, "FrozenPolicy",
                           {InstanceMethod("sample", &PolicyHandle::Sample),
-                           InstanceMethod("parameterCount", &PolicyHandle::ParameterCount)}));
+                           InstanceMethod("parameterCount", &PolicyHandle::ParameterCount),
+                           InstanceMethod("dispose", &PolicyHandle::Dispose)}));
 }
 
 PolicyHandle::PolicyHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<PolicyHandle>(info) {
@@ -36,7 +37,7 @@ Napi::Value PolicyHandle::Sample(const Napi::CallbackInfo& info) {
     const int64_t steps = info[5].As<Napi::Number>().Int64Value();
     return Environment::of(info.Env())
         .inference(info.Env())
-        .run(info.Env(), [policy = policy_, observation, noise, steps]() -> MakeValue {
+        .run(info.Env(), [policy = policy(), observation, noise, steps]() -> MakeValue {
           const at::Tensor actions = policy->sample(observation, noise, steps);
           return
               [actions](Napi::Env env) -> Napi::Value { return TensorHandle::wrap(env, actions); };
@@ -45,7 +46,16 @@ Napi::Value PolicyHandle::Sample(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value PolicyHandle::ParameterCount(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(policy_->parameter_count()));
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    return Napi::Number::New(info.Env(), static_cast<double>(policy()->parameter_count()));
+  });
+}
+
+void PolicyHandle::Dispose(const Napi::CallbackInfo&) { policy_.reset(); }
+
+std::shared_ptr<FrozenPolicy> PolicyHandle::policy() const {
+  if (!policy_) throw Error("ERR_DSRL_DISPOSED", "the policy has been disposed of");
+  return policy_;
 }
 
 }  // namespace dsrl::addon

@@ -58,6 +58,7 @@ LearnerConfig learner_config(const Napi::Object& settings) {
   config.critic_adam = adam(settings, "critic");
   config.alpha_adam = adam(settings, "alpha");
   config.batch_size = integer(settings, "batch_size");
+  config.sample_window = integer(settings, "sample_window");
   config.micro_batch_size = integer(settings, "micro_batch_size");
   return config;
 }

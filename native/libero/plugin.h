@@ -29,8 +29,7 @@ enum {
 /// failure[e] of a chunk.
 enum {
   DSRL_LIBERO_RUNNING = 0,
-  DSRL_LIBERO_BAD_STATE = 1,  // MuJoCo met numbers that it cannot go on from (its warning)
-  DSRL_LIBERO_ABORTED = 2,    // MuJoCo gave up with an error
+  DSRL_LIBERO_BROKEN = 1,  // MuJoCo warned of numbers that it cannot go on from, or gave up
 };
 
 /// Which library draws.

@@ -71,11 +71,11 @@ bool Simulation::step(const double* action) {
   try {
     for (int i = 0; i < scene_.settings.substeps; ++i) {
       substep(action, i == 0);
-      if (has_bad_numbers()) memory_.failure = DSRL_LIBERO_BAD_STATE;
+      if (has_bad_numbers()) memory_.failure = DSRL_LIBERO_BROKEN;
       if (failure() != DSRL_LIBERO_RUNNING) return false;
     }
   } catch (const MujocoFailure&) {
-    memory_.failure = DSRL_LIBERO_ABORTED;
+    memory_.failure = DSRL_LIBERO_BROKEN;
     return false;
   }
   watch_burner();

@@ -39,7 +39,7 @@ class Simulation {
   /// One step of an action [7]; returns whether the goal is reached. A simulation that has failed
   /// must not be stepped.
   bool step(const double* action);
-  /// One of DSRL_LIBERO_RUNNING, _BAD_STATE, _ABORTED.
+  /// DSRL_LIBERO_RUNNING or _BROKEN.
   int failure() const { return static_cast<int>(memory_.failure); }
 
   /// As the agent sees it, of the last sample.

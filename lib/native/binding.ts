@@ -195,8 +195,9 @@ export interface RawVecEnv {
   actionDim(): number;
   restore(env: number, task: number, trial: number): void;
   observe(): RawObservation;
-  /** actions: float32 [B, C, action_dim]; limit: steps an environment may execute, [B]. */
-  stepChunk(actions: RawTensor, limit: Int32Array): Promise<RawChunkResult>;
+  /** actions: float32 or float64 [B, C, action_dim]; limit: steps an environment may execute, [B]. */
+  stepChunk(actions: RawTensor, limit: Int32Array, pictures: boolean): Promise<RawChunkResult>;
+  interior(env: number): { qpos: Float64Array; qvel: Float64Array; state: Float64Array };
   saveState(): Float64Array;
   loadState(state: Float64Array): void;
 }
@@ -215,6 +216,8 @@ export interface Binding {
   Cancellation: new () => RawCancellation;
   FrozenPolicy: new (file: string, spec: RawPolicySpec, device: string) => RawFrozenPolicy;
   VecEnv: new (kind: string, options: Record<string, unknown>) => RawVecEnv;
+  readSafetensors(file: string): Record<string, RawTensor>;
+  writeSafetensors(file: string, tensors: Record<string, RawTensor>): void;
   resizeFrames(pictures: RawTensor, size: number): RawTensor;
   /** Standard normals of a stream: rows are envs 0.., for the iid and tiled baselines. */
   randomNormal(

@@ -21,6 +21,18 @@ export interface BackendChunkResult {
   failure: Int32Array;
 }
 
+export interface ChunkOptions {
+  /** False: the observation needs no pictures, which saves a backend from drawing them. */
+  pictures?: boolean;
+}
+
+/** The inside of one environment in full precision; `qvel` is empty where it has no velocities. */
+export interface EnvironmentInterior {
+  qpos: Float64Array;
+  qvel: Float64Array;
+  state: Float64Array;
+}
+
 /**
  * A backend of vectorised environments: it restores trials and steps. Rewards, terminations, reset
  * ids and metrics are derived above it, once for all (lib/envs). A JavaScript environment, a real
@@ -34,7 +46,7 @@ export interface VecEnvBackend {
   restore(env: number, task: number, trial: number): void | Promise<void>;
   observe(): BackendObservation | Promise<BackendObservation>;
   /** Steps environment e through the first limit[e] actions; stops after the one that succeeds. */
-  stepChunk(actions: Tensor, limit: Int32Array): Promise<BackendChunkResult>;
+  stepChunk(actions: Tensor, limit: Int32Array, wanted?: ChunkOptions): Promise<BackendChunkResult>;
   /** What the policy is told in a task; without it every prompt is ''. */
   prompt?(task: number): string;
   saveState?(): Float64Array;
@@ -42,7 +54,7 @@ export interface VecEnvBackend {
 }
 
 /** A backend of the native side (core/env), named by its kind. */
-class NativeBackend implements VecEnvBackend {
+export class NativeBackend implements VecEnvBackend {
   readonly #raw: RawVecEnv;
 
   constructor(runtime: Runtime, kind: string, options: Record<string, unknown>) {
@@ -67,15 +79,19 @@ class NativeBackend implements VecEnvBackend {
   observe(): BackendObservation {
     return translate(() => observation(this.#raw.observe()));
   }
-  /** One instruction for all tasks: the layout tells them apart. */
-  prompt(): string {
-    return 'tidy';
-  }
-  stepChunk(actions: Tensor, limit: Int32Array): Promise<BackendChunkResult> {
+  stepChunk(
+    actions: Tensor,
+    limit: Int32Array,
+    { pictures = true }: ChunkOptions = {},
+  ): Promise<BackendChunkResult> {
     return translateAsync(async () => {
-      const result = await this.#raw.stepChunk(actions.raw, limit);
+      const result = await this.#raw.stepChunk(actions.raw, limit, pictures);
       return { ...result, observation: observation(result.observation) };
     });
+  }
+  /** One environment's inside, for comparison with other implementations. */
+  interior(env: number): EnvironmentInterior {
+    return translate(() => this.#raw.interior(env));
   }
   saveState(): Float64Array {
     return translate(() => this.#raw.saveState());
@@ -90,6 +106,10 @@ export class TabletopBackend extends NativeBackend {
   /** `seed` is the benchmark's (env.*.seed), not a run's. */
   constructor(runtime: Runtime, options: { numEnvs: number; seed: bigint; imageSize: number }) {
     super(runtime, 'tabletop', options);
+  }
+  /** One instruction for all tasks: the layout tells them apart. */
+  prompt(): string {
+    return 'tidy';
   }
 }
 

@@ -10,6 +10,7 @@
 #include "addon/learner_handle.h"
 #include "addon/policy_handle.h"
 #include "addon/settings.h"
+#include "addon/tensor_files.h"
 #include "addon/tensor_handle.h"
 #include "addon/vec_env_handle.h"
 #include "core/random/tensor_random.h"
@@ -112,6 +113,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   LearnerHandle::Register(env, exports);
   PolicyHandle::Register(env, exports);
   VecEnvHandle::Register(env, exports);
+  register_tensor_files(env, exports);
   return exports;
 }
 

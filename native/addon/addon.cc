@@ -84,8 +84,9 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("resizeFrames", Napi::Function::New(env, ResizeFrames));
   exports.Set("randomNormal", Napi::Function::New(env, RandomNormal));
   exports.Set("randomStream", Napi::Function::New(env, RandomStreamValues));
-  exports.Set("shutdown",
-              Napi::Function::New(env, [](const Napi::CallbackInfo&) { stop_all_threads(); }));
+  exports.Set("shutdown", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
+                stop_threads(info.Env());
+              }));
   TensorHandle::Register(env, exports);
   AgentHandle::Register(env, exports);
   ReplayHandle::Register(env, exports);

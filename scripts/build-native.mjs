@@ -37,6 +37,11 @@ export function binaryDir(torchHome, sanitize = '') {
   return join(buildDir, `cmake-${torchMinor(torchHome)}${suffix}`);
 }
 
+/** Where the loader and the core are put: an instrumented addon never lies where the others do. */
+export function outputDir(torchHome, sanitize = '') {
+  return sanitize === '' ? buildDir : join(binaryDir(torchHome, sanitize), 'addon');
+}
+
 function configureArguments({ torchHome, sanitize = '', tests, addon = true }) {
   const modules = join(root, 'node_modules');
   const headers = [join(modules, 'node-api-headers', 'include'), join(modules, 'node-addon-api')];
@@ -50,6 +55,7 @@ function configureArguments({ torchHome, sanitize = '', tests, addon = true }) {
     `-DDSRL_TORCH_HOME=${torchHome}`,
     `-DDSRL_NODE_INCLUDE=${headers.join(';')}`,
     `-DDSRL_SANITIZE=${sanitize}`,
+    `-DDSRL_OUTPUT_DIR=${outputDir(torchHome, sanitize)}`,
     `-DDSRL_ADDON=${addon ? 'ON' : 'OFF'}`,
     `-DDSRL_TESTS=${tests ? 'ON' : 'OFF'}`,
   ];

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { ConfigError, EnvironmentSetupError, PolicyError, RuntimeFailure } from '../errors.js';
 import { findTorchPython } from '../torch/python.js';
 import { packageRoot } from '../torch/surroundings.js';
-import { stoppable } from './signals.js';
+import { STOPPING, stoppable } from './signals.js';
 
 /** What python/pi0/export.py prints last on stderr when it fails in a way that can be mended. */
 interface Failure {
@@ -25,8 +25,8 @@ export async function exportAloud(words: string[], python: string | undefined): 
   const program = findTorchPython(python);
   const { result, stopped } = await stoppable(
     (signal) => runExporter(program, words, signal),
-    (name) => process.stderr.write(`${name}: stopping\n`),
-    'nothing was written: type the same command again',
+    STOPPING,
+    () => 'nothing was written: type the same command again',
   );
   if (stopped !== null) throw stopped;
   return result.policy;

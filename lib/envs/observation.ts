@@ -62,7 +62,8 @@ function firstNotFinite(state: Tensor<'float32'>): string {
   const index = values.findIndex((value) => !Number.isFinite(value));
   const width = state.shape[1] ?? 1;
   const [env, number] = [Math.floor(index / width), index % width];
-  return `environment ${env} returned a state that is not finite: number ${number} is ${values[index]}`;
+  const what = `number ${number} is ${values[index]}`;
+  return `environment ${env} returned a state that is not finite: ${what}`;
 }
 
 /** The first camera's picture, resized once; the picture itself where it has the size. */

@@ -146,17 +146,34 @@ export interface RawPolicySpec {
   delta_action_mask: number[];
 }
 
+/** A flag that ends one running call. */
+export interface RawCancellation {
+  cancel(): void;
+}
+
+export interface RawPolicyInputs {
+  images: RawTensor[];
+  states: RawTensor;
+  tokens: RawTensor;
+  tokenMask: RawTensor;
+  imageMasks: RawTensor | null;
+}
+
 export interface RawFrozenPolicy {
-  /** tokens: int64 [B, L]; tokenMask: bool [B, L]; noise [B, noise_dim] or [B, H, noise_dim]. */
   sample(
-    images: RawTensor[],
-    states: RawTensor,
-    tokens: RawTensor,
-    tokenMask: RawTensor,
+    inputs: RawPolicyInputs,
     noise: RawTensor,
     numSteps: number,
+    cancellation: RawCancellation | null,
   ): Promise<RawTensor>;
+  sampleFile(
+    inputs: string,
+    out: string,
+    numSteps: number,
+    cancellation: RawCancellation | null,
+  ): Promise<void>;
   parameterCount(): number;
+  dispose(): void;
 }
 
 export interface RawObservation {
@@ -178,8 +195,9 @@ export interface RawVecEnv {
   actionDim(): number;
   restore(env: number, task: number, trial: number): void;
   observe(): RawObservation;
-  /** actions: float32 [B, C, action_dim]; limit: steps an environment may execute, [B]. */
-  stepChunk(actions: RawTensor, limit: Int32Array): Promise<RawChunkResult>;
+  /** actions: float32 or float64 [B, C, action_dim]; limit: steps an environment may execute, [B]. */
+  stepChunk(actions: RawTensor, limit: Int32Array, pictures: boolean): Promise<RawChunkResult>;
+  interior(env: number): { qpos: Float64Array; qvel: Float64Array; state: Float64Array };
   saveState(): Float64Array;
   loadState(state: Float64Array): void;
 }
@@ -195,8 +213,11 @@ export interface Binding {
   Agent: new (sizes: NetworkSizes, seed: bigint, device: string) => RawAgent;
   Learner: new (settings: LearnerSettings, seed: bigint, device: string) => RawLearner;
   Replay: new (sizes: NetworkSizes, capacity: number, numEnvs: number, device: string) => RawReplay;
+  Cancellation: new () => RawCancellation;
   FrozenPolicy: new (file: string, spec: RawPolicySpec, device: string) => RawFrozenPolicy;
   VecEnv: new (kind: string, options: Record<string, unknown>) => RawVecEnv;
+  readSafetensors(file: string): Record<string, RawTensor>;
+  writeSafetensors(file: string, tensors: Record<string, RawTensor>): void;
   resizeFrames(pictures: RawTensor, size: number): RawTensor;
   /** Standard normals of a stream: rows are envs 0.., for the iid and tiled baselines. */
   randomNormal(

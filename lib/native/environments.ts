@@ -1,4 +1,4 @@
-import type { RawFrozenPolicy, RawObservation, RawPolicySpec, RawVecEnv } from './binding.js';
+import type { RawObservation, RawVecEnv } from './binding.js';
 import { translate, translateAsync } from './errors.js';
 import type { Runtime } from './runtime.js';
 import { Tensor } from './tensor.js';
@@ -9,12 +9,28 @@ export interface BackendObservation {
   state: Tensor<'float32'>;
 }
 
-/** What a chunk of actions did; arrays are [B] or, for `success`, [B * C] row-major. */
+/**
+ * What a chunk of actions did; arrays are [B] or, for `success`, [B * C] row-major. `failure` is 0,
+ * 1 (its simulation broke: the episode has failed) or 2 (the environment was lost: the episode is
+ * begun again); see lib/envs/failure.ts.
+ */
 export interface BackendChunkResult {
   observation: BackendObservation;
   success: Uint8Array;
   executed: Int32Array;
   failure: Int32Array;
+}
+
+export interface ChunkOptions {
+  /** False: the observation needs no pictures, which saves a backend from drawing them. */
+  pictures?: boolean;
+}
+
+/** The inside of one environment in full precision; `qvel` is empty where it has no velocities. */
+export interface EnvironmentInterior {
+  qpos: Float64Array;
+  qvel: Float64Array;
+  state: Float64Array;
 }
 
 /**
@@ -30,7 +46,7 @@ export interface VecEnvBackend {
   restore(env: number, task: number, trial: number): void | Promise<void>;
   observe(): BackendObservation | Promise<BackendObservation>;
   /** Steps environment e through the first limit[e] actions; stops after the one that succeeds. */
-  stepChunk(actions: Tensor, limit: Int32Array): Promise<BackendChunkResult>;
+  stepChunk(actions: Tensor, limit: Int32Array, wanted?: ChunkOptions): Promise<BackendChunkResult>;
   /** What the policy is told in a task; without it every prompt is ''. */
   prompt?(task: number): string;
   saveState?(): Float64Array;
@@ -38,7 +54,7 @@ export interface VecEnvBackend {
 }
 
 /** A backend of the native side (core/env), named by its kind. */
-class NativeBackend implements VecEnvBackend {
+export class NativeBackend implements VecEnvBackend {
   readonly #raw: RawVecEnv;
 
   constructor(runtime: Runtime, kind: string, options: Record<string, unknown>) {
@@ -63,15 +79,19 @@ class NativeBackend implements VecEnvBackend {
   observe(): BackendObservation {
     return translate(() => observation(this.#raw.observe()));
   }
-  /** One instruction for all tasks: the layout tells them apart. */
-  prompt(): string {
-    return 'tidy';
-  }
-  stepChunk(actions: Tensor, limit: Int32Array): Promise<BackendChunkResult> {
+  stepChunk(
+    actions: Tensor,
+    limit: Int32Array,
+    { pictures = true }: ChunkOptions = {},
+  ): Promise<BackendChunkResult> {
     return translateAsync(async () => {
-      const result = await this.#raw.stepChunk(actions.raw, limit);
+      const result = await this.#raw.stepChunk(actions.raw, limit, pictures);
       return { ...result, observation: observation(result.observation) };
     });
+  }
+  /** One environment's inside, for comparison with other implementations. */
+  interior(env: number): EnvironmentInterior {
+    return translate(() => this.#raw.interior(env));
   }
   saveState(): Float64Array {
     return translate(() => this.#raw.saveState());
@@ -87,46 +107,16 @@ export class TabletopBackend extends NativeBackend {
   constructor(runtime: Runtime, options: { numEnvs: number; seed: bigint; imageSize: number }) {
     super(runtime, 'tabletop', options);
   }
+  /** One instruction for all tasks: the layout tells them apart. */
+  prompt(): string {
+    return 'tidy';
+  }
 }
 
 function observation(raw: RawObservation): BackendObservation {
   const images: Record<string, Tensor<'uint8'>> = {};
   for (const [camera, picture] of Object.entries(raw.images)) images[camera] = new Tensor(picture);
   return { images, state: new Tensor(raw.states) };
-}
-
-/** What a frozen policy is given, one row an environment. */
-export interface PolicyInputs {
-  /** A tensor a camera, in the order of policy.json. */
-  images: readonly Tensor[];
-  state: Tensor;
-  /** int64 [B, L] and bool [B, L]. */
-  tokens: Tensor;
-  tokenMask: Tensor;
-}
-
-/** The native half of a frozen policy; lib/policy reads policy.json and checks the hash. */
-export class NativePolicy {
-  readonly #raw: RawFrozenPolicy;
-
-  constructor(runtime: Runtime, file: string, spec: RawPolicySpec) {
-    this.#raw = translate(() => new runtime.binding.FrozenPolicy(file, spec, runtime.device));
-  }
-
-  /** Actions [B, H, action_dim] for noise [B, 32] (tiled over H) or [B, H, 32]. */
-  sample(inputs: PolicyInputs, noise: Tensor, numSteps = 0): Promise<Tensor<'float32'>> {
-    return translateAsync(async () => {
-      const images = inputs.images.map((tensor) => tensor.raw);
-      const { state, tokens, tokenMask } = inputs;
-      return new Tensor<'float32'>(
-        await this.#raw.sample(images, state.raw, tokens.raw, tokenMask.raw, noise.raw, numSteps),
-      );
-    });
-  }
-
-  get parameterCount(): number {
-    return this.#raw.parameterCount();
-  }
 }
 
 /** Pictures as the agent's frame: bilinear, .5 to even; the same handle if the size is right. */

@@ -19,7 +19,7 @@ const shape = z.looseObject({
   model: z.looseObject({
     type: z.literal('BPE'),
     unk_token: z.string(),
-    byte_fallback: z.literal(true),
+    byte_fallback: z.boolean(),
     ignore_merges: z.literal(false).optional(),
     dropout: z.null().optional(),
     continuing_subword_prefix: z.union([z.null(), z.literal('')]).optional(),

@@ -11,6 +11,9 @@ import type { FrozenPolicy } from '../policy/index.js';
 /** Side of the pictures that tabletop draws. */
 const TABLETOP_PICTURE = 64;
 
+/** What LIBERO's users send while objects settle: no motion, the gripper opening. */
+const LIBERO_NO_OPERATION = [0, 0, 0, 0, 0, 0, -1];
+
 type Role = 'train' | 'eval';
 
 export function createBackend(
@@ -69,6 +72,10 @@ export function createEnvironments(
     chunkReward: config.algorithm.chunk_reward,
     gamma: config.algorithm.gamma,
     frameSize: config.actor.model.openpi.dsrl_image_size,
+    warmUp:
+      env.env_type === 'libero'
+        ? { steps: env.warmup_steps, action: LIBERO_NO_OPERATION }
+        : undefined,
   });
 }
 

@@ -3,12 +3,14 @@
 #include <torch/headeronly/version.h>
 #include <unistd.h>
 
+#include "addon/cancellation_handle.h"
 #include "addon/compute_thread.h"
 #include "addon/environment.h"
 #include "addon/guard.h"
 #include "addon/learner_handle.h"
 #include "addon/policy_handle.h"
 #include "addon/settings.h"
+#include "addon/tensor_files.h"
 #include "addon/tensor_handle.h"
 #include "addon/vec_env_handle.h"
 #include "core/random/tensor_random.h"
@@ -104,12 +106,14 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("exitAtOnce", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
                 _exit(info[0].As<Napi::Number>().Int32Value());
               }));
+  CancellationHandle::Register(env, exports);
   TensorHandle::Register(env, exports);
   AgentHandle::Register(env, exports);
   ReplayHandle::Register(env, exports);
   LearnerHandle::Register(env, exports);
   PolicyHandle::Register(env, exports);
   VecEnvHandle::Register(env, exports);
+  register_tensor_files(env, exports);
   return exports;
 }
 

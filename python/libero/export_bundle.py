@@ -10,8 +10,11 @@ Meshes and textures belong to others: a bundle is made on the user's machine and
 
 import argparse
 import hashlib
+import importlib.util
 import json
+import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -22,7 +25,6 @@ import describe
 import original
 import same_scene
 import scene_files
-from init_states import read_init_states
 from safetensors_file import write_tensors
 from same_scene import model_differences
 
@@ -59,45 +61,21 @@ def place_fixtures(env, seed: int) -> np.ndarray:
 
 def export(out: Path, lod: bool) -> None:
     mujoco_version = original.check_mujoco()
+    if lod and importlib.util.find_spec("fast_simplification") is None:
+        raise original.MissingPart(
+            "LOD",
+            f"{sys.executable} has no fast_simplification, which makes the reduced scene",
+            f"type: {sys.executable} -m pip install fast-simplification\nor add --no-lod",
+        )
     libero = original.Original(SUITE)
     say(f"exporting {SUITE} from {sys.executable}, MuJoCo {mujoco_version}")
     out.mkdir(parents=True)
-    scene, description = None, None
-    poses = np.zeros((2, SEEDS, len(libero.tasks), 7))
-    states = {"init_states": [], "init_states_unpruned": []}
-    for task, entry in enumerate(libero.tasks):
-        say(f"task {task}: {entry.language}")
-        file = entry.init_states_file
-        pruned = read_init_states(libero.init_folder, file)
-        if pruned is None:
-            raise original.MissingPart(f"no initial states {libero.init_folder / file}")
-        unpruned = read_init_states(libero.init_folder, file.replace(".pruned_init", ".init"))
-        states["init_states"].append(pruned)
-        states["init_states_unpruned"].append(unpruned)
-
-        env = libero.make(task)
-        original.reset(env, task, pruned[0])
-        model = env.env.sim.model
-        placed = np.stack([original.fixture_pose(env, name) for name in FIXTURES.values()])
-        xml = visible_scene(env)
-        if scene is None:
-            scene, description = xml, describe.describe(env)
-            scene_files.write_scene(scene, out)
-        fixtures = {model.body_name2id(name) for name in description["fixtures"].values()}
-        same_scene.check_scene(out / "scene.xml", model._model, fixtures)
-        if xml != scene:
-            raise ValueError(f"task {task} has another scene than task 0: one model cannot serve")
-        for seed in range(SEEDS):
-            poses[:, seed, task] = place_fixtures(env, seed)
-        if not np.array_equal(poses[:, task, task], placed):
-            raise ValueError(f"task {task}: the fixtures' poses are not those of a whole reset")
-        env.close()
-
+    description, poses = export_scene(libero, out)
     if lod:
         decimate.reduce_scene(out, out / "lod", say)
         same_scene.check_reduced(out / "scene.xml", out / "lod" / "scene.xml")
     copy_mujoco(out, mujoco_version)
-    write_states(out, states, poses)
+    write_tensors(out / "init.safetensors", poses | all_init_states(libero))
     bundle = {
         "format": FORMAT,
         "suite": SUITE,
@@ -117,12 +95,42 @@ def export(out: Path, lod: bool) -> None:
     (out / "bundle.json").write_text(json.dumps(bundle, indent=2) + "\n")
 
 
-def write_states(out: Path, states: dict[str, list], poses: np.ndarray) -> None:
-    tensors = {f"{name}_pose": pose for name, pose in zip(FIXTURES, poses, strict=True)}
-    for name, tables in states.items():
-        if all(table is not None for table in tables):
-            tensors[name] = np.stack(tables)
-    write_tensors(out / "init.safetensors", tensors)
+def export_scene(libero: original.Original, out: Path) -> tuple[dict, dict[str, np.ndarray]]:
+    """Writes the one scene of all tasks. Returns its description, and what differs between tasks:
+    <fixture>_pose [SEEDS, tasks, 7]."""
+    scene, description = None, None
+    poses = np.zeros((len(FIXTURES), SEEDS, len(libero.tasks), 7))
+    for task, entry in enumerate(libero.tasks):
+        say(f"task {task}: {entry.language}")
+        env = libero.make(task)
+        original.reset(env, task, libero.init_states(task)[0])
+        placed = np.stack([original.fixture_pose(env, name) for name in FIXTURES.values()])
+        xml = visible_scene(env)
+        if scene is None:
+            scene, description = xml, describe.describe(env)
+            scene_files.write_scene(scene, out)
+        if xml != scene:
+            raise ValueError(f"task {task} has another scene than task 0: one model cannot serve")
+        model = env.env.sim.model
+        fixtures = {model.body_name2id(name) for name in description["fixtures"].values()}
+        same_scene.check_scene(out / "scene.xml", model._model, fixtures)
+        for seed in range(SEEDS):
+            poses[:, seed, task] = place_fixtures(env, seed)
+        if not np.array_equal(poses[:, task, task], placed):
+            raise ValueError(f"task {task}: the fixtures' poses are not those of a whole reset")
+        env.close()
+    return description, {f"{name}_pose": pose for name, pose in zip(FIXTURES, poses, strict=True)}
+
+
+def all_init_states(libero: original.Original) -> dict[str, np.ndarray]:
+    """init_states [tasks, 50, 92], and init_states_unpruned [tasks, 100, 92] where LIBERO has it:
+    the states that the benchmark's 50 were chosen from."""
+    tasks = range(len(libero.tasks))
+    tensors = {"init_states": np.stack([libero.init_states(task) for task in tasks])}
+    unpruned = [libero.unpruned_init_states(task) for task in tasks]
+    if all(table is not None for table in unpruned):
+        tensors["init_states_unpruned"] = np.stack(unpruned)
+    return tensors
 
 
 def copy_mujoco(out: Path, version: str) -> None:
@@ -148,21 +156,27 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--no-lod", action="store_true", help="leave the reduced scene out")
     args = parser.parse_args()
-    making = args.out.with_name(f"{args.out.name}.making")
-    shutil.rmtree(making, ignore_errors=True)
+    making = args.out.with_name(f"{args.out.name}.making-{os.getpid()}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         export(making, lod=not args.no_lod)
+        replace(args.out, making)
     except original.MissingPart as error:
-        say(str(error))
+        print(json.dumps(error.statement), file=sys.stderr)
         return 3
-    old = args.out.with_name(f"{args.out.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if args.out.exists():
-        args.out.rename(old)
-    making.rename(args.out)
-    shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
     print(json.dumps({"bundle": str(args.out)}))
     return 0
+
+
+def replace(out: Path, made: Path) -> None:
+    """Two renames: whoever opens the bundle finds the old one or the new one, whole."""
+    old = out.with_name(f"{out.name}.old-{os.getpid()}")
+    if out.exists():
+        out.rename(old)
+    made.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 if __name__ == "__main__":

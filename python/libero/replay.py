@@ -67,17 +67,15 @@ def replay(
     size: int = 256,
 ) -> dict[str, np.ndarray]:
     """actions [T, 7]. The environment must be new: see original.reset. No warm-up of its own."""
-    observation = original.reset(env, seed, init_state)
-    pictures = Pictures(tuple(CAMERAS.values()), (size,))
+    pictures = Pictures(env)
     if picture_steps:
-        pictures.attach(env)
-    recording = Recording(env, observation)
+        pictures.attach()
+    recording = Recording(env, original.reset(env, seed, init_state))
     drawn = {}
     for step, action in enumerate(actions, start=1):
-        pictures.wanted = step in picture_steps
         recording.step(action)
-        if not pictures.wanted:
+        if step not in picture_steps:
             continue
         for name, camera in CAMERAS.items():
-            drawn[f"{name}_{step}"] = pictures.drawn[camera, size]
+            drawn[f"{name}_{step}"] = pictures.draw(camera, size)
     return recording.tensors() | drawn

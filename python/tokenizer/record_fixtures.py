@@ -1,12 +1,13 @@
-"""Records test/fixtures/tokenizer: a small tokenizer in both formats, and ids of odd prompts.
+"""Records test/fixtures/tokenizer: small tokenizers in both formats, and ids of odd prompts.
 
 python -m tokenizer.record_fixtures --out ../test/fixtures/tokenizer
 
 Needs two packages that nothing else here does: pip install sentencepiece==0.2.3 tokenizers==0.23.3
 
-The model has the traits of PaliGemma's that matter to an id: byte-pair encoding with byte fallback,
-spaces kept as they are, newlines and runs of spaces as pieces of their own, <bos> = 2. The ids are
-those of the two libraries that openpi and LeRobot call, with the lines around those calls.
+`small` has the traits of PaliGemma's that matter to an id: byte-pair encoding with byte fallback,
+spaces kept as they are, newlines and runs of spaces as pieces of their own, <bos> = 2. `tiny` has no
+bytes, so that its ids fit into the vocabulary of test/fixtures/pi0. The ids are those of the two
+libraries that openpi and LeRobot call, with the lines around those calls.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from sentencepiece import sentencepiece_model_pb2 as protobuf
 from tokenizers import Tokenizer, decoders, models, normalizers, processors
 
 PROMPT_LENGTH = 100
-VOCABULARY = 460  # 256 of them bytes
+VOCABULARY = {"small": 460, "tiny": 60}  # 256 of the small one's are bytes
 WORDS = (
     "pick up the black bowl between the plate and the ramekin and place it on the plate next to "
     "the cookie box from table center top of wooden cabinet in the drawer on the stove open the "
@@ -44,7 +45,7 @@ ODD = [
 ]
 
 
-def train() -> bytes:
+def train(vocabulary: int) -> bytes:
     """A SentencePiece model, as bytes of its .model file."""
     rng = random.Random(1)
     lines = [" ".join(rng.choices(WORDS, k=rng.randint(3, 12))) for _ in range(2000)]
@@ -53,8 +54,8 @@ def train() -> bytes:
         sentence_iterator=iter(lines),
         model_writer=out,
         model_type="bpe",
-        vocab_size=VOCABULARY,
-        byte_fallback=True,
+        vocab_size=vocabulary,
+        byte_fallback=vocabulary > 256,
         normalization_rule_name="identity",
         add_dummy_prefix=False,
         remove_extra_whitespaces=False,
@@ -85,7 +86,7 @@ def convert(proto: bytes) -> Tokenizer:
         pairs = [pair for pair in splits if pair[0] in ids and pair[1] in ids]
         merges += sorted(pairs, key=lambda pair: (ids[pair[0]], ids[pair[1]]))
     out = Tokenizer(
-        models.BPE(ids, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True)
+        models.BPE(ids, merges, unk_token="<unk>", fuse_unk=True, byte_fallback="<0x00>" in ids)
     )
     for piece in pieces:
         if piece.type in (kind.CONTROL, kind.UNKNOWN, kind.USER_DEFINED):
@@ -124,24 +125,26 @@ def main() -> None:
     out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
 
-    proto = train()
-    (out / "small.model").write_bytes(proto)
-    ours = convert(proto)
-    (out / "small.json").write_text(ours.to_str(pretty=False) + "\n")
-    theirs = sentencepiece.SentencePieceProcessor(model_proto=proto)
-    ours.enable_truncation(PROMPT_LENGTH)
+    asked = prompts()
     recorded = {
         "sentencepiece": sentencepiece.__version__,
         "tokenizers": tokenizers.__version__,
         "prompt_length": PROMPT_LENGTH,
-        "prompts": [
-            {"prompt": p, "openpi": openpi_ids(theirs, p), "lerobot": lerobot_ids(ours, p)}
-            for p in prompts()
-        ],
+        "prompts": asked,
     }
-    lines = json.dumps(recorded, separators=(",", ":")).replace('{"prompt":', '\n{"prompt":')
-    (out / "ids.json").write_text(lines + "\n")
-
+    for name, vocabulary in VOCABULARY.items():
+        proto = train(vocabulary)
+        (out / f"{name}.model").write_bytes(proto)
+        ours = convert(proto)
+        (out / f"{name}.json").write_text(ours.to_str(pretty=False) + "\n")
+        ours.enable_truncation(PROMPT_LENGTH)
+        theirs = sentencepiece.SentencePieceProcessor(model_proto=proto)
+        recorded[name] = {
+            "openpi": [openpi_ids(theirs, prompt) for prompt in asked],
+            "lerobot": [lerobot_ids(ours, prompt) for prompt in asked],
+        }
+    text = json.dumps(recorded, separators=(",", ":"))
+    (out / "ids.json").write_text(text.replace("[[", "[\n[").replace("],[", "],\n[") + "\n")
 
 if __name__ == "__main__":
     main()

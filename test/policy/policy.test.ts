@@ -105,7 +105,7 @@ describe('sampling', () => {
   });
 
   test.each([
-    ['image size', { side: 32 }, '32 x 32'],
+    ['image size', { side: 32 }, '[2, 32, 32, 3]'],
     ['camera', { camera: 'wrist' }, '`main`'],
   ])('refuses a wrong %s', async (_, options, named) => {
     const error = await sample(options).then(

@@ -21,8 +21,13 @@ type Choice = PolicyContract['tokenizer'];
 const fixtures = fileURLToPath(new URL('../fixtures/tokenizer', import.meta.url));
 const recorded: {
   prompt_length: number;
-  prompts: { prompt: string; openpi: number[]; lerobot: number[] }[];
+  prompts: string[];
+  small: Ids;
+  tiny: Ids;
 } = JSON.parse(readFileSync(join(fixtures, 'ids.json'), 'utf8'));
+
+/** Of each prompt, in the order of `prompts`. */
+type Ids = Record<'openpi' | 'lerobot', number[][]>;
 
 const root = mkdtempSync(join(tmpdir(), 'dsrl-tokenizer-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -64,25 +69,28 @@ function real({ tokens, length }: { tokens: readonly number[]; length: number })
   return tokens.slice(0, length);
 }
 
+function expectIds(tokenizer: Tokenizer, expected: readonly number[][]): void {
+  for (const [row, ids] of expected.entries()) {
+    const prompt = recorded.prompts[row] as string;
+    expect(real(tokenizer.encode(prompt)), JSON.stringify(prompt)).toEqual(ids);
+  }
+}
+
 describe('ids are those of the reference runners', () => {
-  test('openpi: its cleaning of prompts before a SentencePiece model', async () => {
-    const tokenizer = await open(SENTENCEPIECE);
-    for (const { prompt, openpi } of recorded.prompts) {
-      expect(real(tokenizer.encode(prompt)), JSON.stringify(prompt)).toEqual(openpi);
-    }
+  test.each(['small', 'tiny'] as const)('openpi before a SentencePiece model: %s', async (name) => {
+    const tokenizer = await open({ ...SENTENCEPIECE, file: `${name}.model` });
+    expectIds(tokenizer, recorded[name].openpi);
   });
 
-  test('LeRobot: its newline before a tokenizer.json', async () => {
-    const tokenizer = await open(TOKENIZERS);
-    for (const { prompt, lerobot } of recorded.prompts) {
-      expect(real(tokenizer.encode(prompt)), JSON.stringify(prompt)).toEqual(lerobot);
-    }
+  test.each(['small', 'tiny'] as const)('LeRobot before a tokenizer.json: %s', async (name) => {
+    const tokenizer = await open({ ...TOKENIZERS, file: `${name}.json` });
+    expectIds(tokenizer, recorded[name].lerobot);
   });
 
   test('the record can tell the two conventions apart', async () => {
     const wrong = await open({ ...SENTENCEPIECE, convention: 'lerobot' });
     const different = recorded.prompts.filter(
-      ({ prompt, openpi }) => String(real(wrong.encode(prompt))) !== String(openpi),
+      (prompt, row) => String(real(wrong.encode(prompt))) !== String(recorded.small.openpi[row]),
     );
     expect(different.length).toBeGreaterThan(30);
   });
@@ -110,9 +118,7 @@ describe('ids are those of the reference runners', () => {
     ],
   ])('another writing of tokenizer.json gives the same ids: %s', async (_, edit) => {
     const tokenizer = await open(TOKENIZERS, { folder: edited(edit) });
-    for (const { prompt, lerobot } of recorded.prompts.slice(0, 120)) {
-      expect(real(tokenizer.encode(prompt)), JSON.stringify(prompt)).toEqual(lerobot);
-    }
+    expectIds(tokenizer, recorded.small.lerobot.slice(0, 120));
   });
 
   test('the byte tokenizer: begin, 3 + byte, a newline', async () => {
@@ -137,22 +143,25 @@ describe('a prompt that is too long', () => {
   ] as const)('loses its end, and with it the newline: %s', async (convention, choice) => {
     let told = 0;
     const tokenizer = await open(choice, { length: 7, onTruncate: () => told++ });
-    const whole = recorded.prompts.filter((entry) => entry[convention].length === 8);
-    expect(whole.length).toBeGreaterThan(3);
-    for (const entry of whole) {
+    const ids = recorded.small[convention];
+    const whole = recorded.prompts.map((prompt, row) => ({ prompt, ids: ids[row] as number[] }));
+    const long = whole.filter((entry) => entry.ids.length === 8);
+    expect(long.length).toBeGreaterThan(3);
+    for (const entry of long) {
       const { tokens, length } = tokenizer.encode(entry.prompt);
       expect(length).toBe(7);
-      expect(tokens).toEqual(entry[convention].slice(0, 7));
+      expect(tokens).toEqual(entry.ids.slice(0, 7));
     }
-    expect(told).toBe(whole.length);
+    expect(told).toBe(long.length);
   });
 
   test('one that just fits is whole, and nothing is said', async () => {
     const onTruncate = () => expect.fail('it fits');
     const tokenizer = await open(SENTENCEPIECE, { length: 8, onTruncate });
-    const whole = recorded.prompts.filter(({ openpi }) => openpi.length === 8);
-    for (const { prompt, openpi } of whole) {
-      expect(tokenizer.encode(prompt)).toEqual({ tokens: openpi, length: 8 });
+    for (const [row, ids] of recorded.small.openpi.entries()) {
+      if (ids.length !== 8) continue;
+      const prompt = recorded.prompts[row] as string;
+      expect(tokenizer.encode(prompt)).toEqual({ tokens: ids, length: 8 });
     }
   });
 });

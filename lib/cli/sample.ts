@@ -71,8 +71,11 @@ export async function runSample(argv: string[]): Promise<number> {
       throw explained(error, out);
     });
   try {
-    const announce = (name: string) => process.stderr.write(`${name}: stopping\n`);
-    const { stopped } = await stoppable(sample, announce, 'nothing was written');
+    const tell = {
+      first: (name: string) => void process.stderr.write(`${name}: stopping\n`),
+      second: () => {},
+    };
+    const { stopped } = await stoppable(sample, tell, () => 'nothing was written');
     if (stopped !== null) throw stopped;
     renameSync(unfinished, out);
   } finally {

@@ -61,6 +61,8 @@ export interface LearnerSettings extends NetworkSizes {
   critic_subsample_size: number;
   critic_actor_ratio: number;
   batch_size: number;
+  /** Batches are drawn from the newest so many transitions; 0: from all that the replay holds. */
+  sample_window: number;
 }
 
 /** One update's metrics by the names of replay_updates.md, and its index. */
@@ -171,6 +173,7 @@ export interface RawFrozenPolicy {
     cancellation: RawCancellation | null,
   ): Promise<void>;
   parameterCount(): number;
+  dispose(): void;
 }
 
 export interface RawObservation {
@@ -192,8 +195,9 @@ export interface RawVecEnv {
   actionDim(): number;
   restore(env: number, task: number, trial: number): void;
   observe(): RawObservation;
-  /** actions: float32 [B, C, action_dim]; limit: steps an environment may execute, [B]. */
-  stepChunk(actions: RawTensor, limit: Int32Array): Promise<RawChunkResult>;
+  /** actions: float32 or float64 [B, C, action_dim]; limit: steps an environment may execute, [B]. */
+  stepChunk(actions: RawTensor, limit: Int32Array, pictures: boolean): Promise<RawChunkResult>;
+  interior(env: number): { qpos: Float64Array; qvel: Float64Array; state: Float64Array };
   saveState(): Float64Array;
   loadState(state: Float64Array): void;
 }
@@ -212,9 +216,19 @@ export interface Binding {
   Cancellation: new () => RawCancellation;
   FrozenPolicy: new (file: string, spec: RawPolicySpec, device: string) => RawFrozenPolicy;
   VecEnv: new (kind: string, options: Record<string, unknown>) => RawVecEnv;
+  readSafetensors(file: string): Record<string, RawTensor>;
+  writeSafetensors(file: string, tensors: Record<string, RawTensor>): void;
   resizeFrames(pictures: RawTensor, size: number): RawTensor;
   /** Standard normals of a stream: rows are envs 0.., for the iid and tiled baselines. */
   randomNormal(
+    seed: bigint,
+    stream: string,
+    step: number,
+    rows: number,
+    columns: number,
+  ): RawTensor;
+  /** Uniform in [0, 1), laid out alike. */
+  randomUniform(
     seed: bigint,
     stream: string,
     step: number,
@@ -230,4 +244,6 @@ export interface Binding {
   ): { u32: number[]; uniform: number[]; normal: number[] };
   /** Joins every native thread; later calls reject. Called by the exit listener. */
   shutdown(): void;
+  /** Ends the process without waiting for anything, native threads included. */
+  exitAtOnce(code: number): never;
 }

@@ -70,7 +70,12 @@ export class NativePolicy {
   }
 
   get parameterCount(): number {
-    return this.#raw.parameterCount();
+    return translate(() => this.#raw.parameterCount());
+  }
+
+  /** Gives the weights back once no call is under way. Idempotent; later calls are errors. */
+  dispose(): void {
+    this.#raw.dispose();
   }
 
   /** A call that `signal` cancels. Each has a flag of its own: others may wait in the queue. */

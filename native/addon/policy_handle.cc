@@ -25,7 +25,8 @@ void PolicyHandle::Register(Napi::Env env, Napi::Object exports) {
               DefineClass(env, "FrozenPolicy",
                           {InstanceMethod("sample", &PolicyHandle::Sample),
                            InstanceMethod("sampleFile", &PolicyHandle::SampleFile),
-                           InstanceMethod("parameterCount", &PolicyHandle::ParameterCount)}));
+                           InstanceMethod("parameterCount", &PolicyHandle::ParameterCount),
+                           InstanceMethod("dispose", &PolicyHandle::Dispose)}));
 }
 
 PolicyHandle::PolicyHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<PolicyHandle>(info) {
@@ -52,7 +53,7 @@ Napi::Value PolicyHandle::Sample(const Napi::CallbackInfo& info) {
     const int64_t steps = info[2].As<Napi::Number>().Int64Value();
     ComputeThread& thread = Environment::of(info.Env()).inference(info.Env());
     return thread.run(info.Env(),
-                      [policy = policy_, observation, noise, steps,
+                      [policy = policy(), observation, noise, steps,
                        stop = stop_request(info[3], thread)]() -> MakeValue {
                         const at::Tensor actions = policy->sample(observation, noise, steps, stop);
                         return [actions](Napi::Env env) -> Napi::Value {
@@ -66,7 +67,7 @@ Napi::Value PolicyHandle::SampleFile(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     ComputeThread& thread = Environment::of(info.Env()).inference(info.Env());
     return thread.run(info.Env(),
-                      [policy = policy_, inputs = info[0].As<Napi::String>().Utf8Value(),
+                      [policy = policy(), inputs = info[0].As<Napi::String>().Utf8Value(),
                        out = info[1].As<Napi::String>().Utf8Value(),
                        steps = info[2].As<Napi::Number>().Int64Value(),
                        stop = stop_request(info[3], thread)]() -> MakeValue {
@@ -77,7 +78,16 @@ Napi::Value PolicyHandle::SampleFile(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value PolicyHandle::ParameterCount(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(policy_->runner().parameter_count()));
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    return Napi::Number::New(info.Env(), static_cast<double>(policy()->runner().parameter_count()));
+  });
+}
+
+void PolicyHandle::Dispose(const Napi::CallbackInfo&) { policy_.reset(); }
+
+std::shared_ptr<FrozenPolicy> PolicyHandle::policy() const {
+  if (!policy_) throw Error("ERR_DSRL_DISPOSED", "the policy has been disposed of");
+  return policy_;
 }
 
 }  // namespace dsrl::addon

@@ -18,7 +18,10 @@ class PolicyHandle : public Napi::ObjectWrap<PolicyHandle> {
   Napi::Value Sample(const Napi::CallbackInfo& info);
   Napi::Value SampleFile(const Napi::CallbackInfo& info);
   Napi::Value ParameterCount(const Napi::CallbackInfo& info);
-  std::shared_ptr<FrozenPolicy> policy_;
+  void Dispose(const Napi::CallbackInfo& info);
+  std::shared_ptr<FrozenPolicy> policy() const;  // throws ERR_DSRL_DISPOSED
+
+  std::shared_ptr<FrozenPolicy> policy_;  // none after dispose(); a running job has its own
 };
 
 }  // namespace dsrl::addon

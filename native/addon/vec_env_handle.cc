@@ -5,8 +5,10 @@
 #include "addon/environment.h"
 #include "addon/guard.h"
 #include "addon/learner_handle.h"
+#include "addon/libero_options.h"
 #include "addon/settings.h"
 #include "addon/tensor_handle.h"
+#include "core/env/libero.h"
 #include "core/env/tabletop.h"
 #include "core/error.h"
 
@@ -37,6 +39,7 @@ std::unique_ptr<VecEnv> create(const std::string& kind, const Napi::Object& opti
                                       seed_argument(options.Get("seed")),
                                       options.Get("imageSize").As<Napi::Number>().Int64Value());
   }
+  if (kind == "libero") return std::make_unique<Libero>(libero_options(options));
   throw Error("ERR_DSRL_ENVIRONMENT", "there is no environment backend '" + kind + "'");
 }
 
@@ -56,6 +59,7 @@ void VecEnvHandle::Register(Napi::Env env, Napi::Object exports) {
                                      InstanceMethod("restore", &Handle::Restore),
                                      InstanceMethod("observe", &Handle::Observe),
                                      InstanceMethod("stepChunk", &Handle::StepChunk),
+                                     InstanceMethod("interior", &Handle::Interior),
                                      InstanceMethod("saveState", &Handle::SaveState),
                                      InstanceMethod("loadState", &Handle::LoadState)}));
 }
@@ -105,11 +109,12 @@ Napi::Value VecEnvHandle::StepChunk(const Napi::CallbackInfo& info) {
     }
     const auto limits = info[1].As<Napi::Int32Array>();
     const std::vector<int32_t> limit(limits.Data(), limits.Data() + limits.ElementLength());
+    const bool pictures = info[2].IsUndefined() || info[2].ToBoolean();
     return Environment::of(info.Env())
         .inference(info.Env())
-        .run(info.Env(), [state = state_, actions, limit]() -> MakeValue {
+        .run(info.Env(), [state = state_, actions, limit, pictures]() -> MakeValue {
           const auto lock = claim(*state, "environment");
-          ChunkResult result = state->object->step_chunk(actions.to(at::kCPU), limit);
+          ChunkResult result = state->object->step_chunk(actions.to(at::kCPU), limit, pictures);
           return [result = std::move(result)](Napi::Env env) -> Napi::Value {
             Napi::Object object = Napi::Object::New(env);
             object.Set("observation", observation_object(env, result.observation));
@@ -119,6 +124,18 @@ Napi::Value VecEnvHandle::StepChunk(const Napi::CallbackInfo& info) {
             return object;
           };
         });
+  });
+}
+
+Napi::Value VecEnvHandle::Interior(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto lock = claim(*state_, "environment");
+    const EnvInterior inside = state_->object->interior(info[0].As<Napi::Number>().Int64Value());
+    Napi::Object object = Napi::Object::New(info.Env());
+    object.Set("qpos", array_of<Napi::Float64Array>(info.Env(), inside.qpos));
+    object.Set("qvel", array_of<Napi::Float64Array>(info.Env(), inside.qvel));
+    object.Set("state", array_of<Napi::Float64Array>(info.Env(), inside.state));
+    return object;
   });
 }
 

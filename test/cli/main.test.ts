@@ -24,6 +24,7 @@ describe('help and version need no torch', () => {
     [],
     ['train'],
     ['eval'],
+    ['export'],
     ['config'],
     ['doctor'],
     ['quickstart'],

@@ -51,8 +51,9 @@ class Learner {
   };
   PendingMetrics update(const Batch& batch, const UpdateNoise& noise);
 
-  /// `count` updates on batches drawn from the replay, with this learner's streams. Stops between
-  /// two updates once `cancelled` is set; the result has a row for each update that was made.
+  /// `count` updates on batches drawn from the newest `sample_window` transitions of the replay,
+  /// with replacement, by this learner's streams. Stops between two updates once `cancelled` is
+  /// set; the result has a row for each update that was made.
   std::vector<UpdateMetrics> update(int64_t count, const Replay& replay,
                                     const std::atomic<bool>& cancelled);
   static std::vector<UpdateMetrics> read(const std::vector<PendingMetrics>& pending);

@@ -1,0 +1,73 @@
+// Does the agent learn, and only from what it should? Trains on the embedded tabletop with and
+// without rewards, learning rate and picture. Ten to fifteen minutes on an idle pair of cores:
+//
+//   npm run test:learning [-- --only TEXT] [-- --faults]
+//
+// One line a control; the last line is `N passed, N failed`. `--only`: controls whose name holds
+// TEXT. `--faults`: each control with its fault planted (controls.mjs), and it passes if it sees it.
+
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { main, root } from './setup/steps.mjs';
+import { setup } from './setup.mjs';
+import { CONTROLS } from './test-learning/controls.mjs';
+
+/** One training, in a process of its own. */
+async function runTraining(training) {
+  const program = join(root, 'scripts', 'test-learning', 'agent.mjs');
+  const child = spawn(process.execPath, [program, JSON.stringify(training)], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    output += text;
+  });
+  const status = await new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => resolve(code ?? signal));
+  });
+  if (status !== 0) throw new Error(`a training ended with ${status}`);
+  return JSON.parse(output.trimEnd().split('\n').at(-1));
+}
+
+/** Runs the controls whose name holds `only` and prints a line each; returns the counts. */
+export async function testLearning({ only, faults }) {
+  const answers = new Map(); // controls may share a training
+  const answerOf = async (training) => {
+    const key = JSON.stringify(training);
+    if (!answers.has(key)) answers.set(key, await runTraining(training));
+    return answers.get(key);
+  };
+  const count = { passed: 0, failed: 0 };
+  for (const { name, trainings, fault, judge } of CONTROLS) {
+    if (!name.includes(only)) continue;
+    let verdict;
+    try {
+      const found = [];
+      for (const training of faults ? fault(trainings) : trainings) {
+        found.push(await answerOf(training));
+      }
+      const { passed, text } = judge(found);
+      verdict = { good: passed !== faults, text };
+    } catch (error) {
+      verdict = { good: false, text: error.message }; // of a fault too: it was not seen, it crashed
+    }
+    const { good, text } = verdict;
+    count[good ? 'passed' : 'failed'] += 1;
+    process.stdout.write(`${good ? 'passed' : 'FAILED'}  ${name}: ${text}\n`);
+  }
+  return count;
+}
+
+await main(import.meta.url, async (args) => {
+  const { values } = parseArgs({
+    args,
+    options: { only: { type: 'string', default: '' }, faults: { type: 'boolean', default: false } },
+  });
+  await setup();
+  const { passed, failed } = await testLearning(values);
+  process.stdout.write(`${passed} passed, ${failed} failed\n`);
+  process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+});

@@ -1,0 +1,81 @@
+// Environments that a control trains on: tabletop with something taken from the agent. They are
+// backends in JavaScript, as a user would write them, so the rest of the training is the product's.
+
+import { Tensor } from '../../dist/index.js';
+
+/** Passes everything on to another backend. */
+class Around {
+  constructor(inner) {
+    this.inner = inner;
+    this.numEnvs = inner.numEnvs;
+    this.numTasks = inner.numTasks;
+    this.numTrials = inner.numTrials;
+    this.actionDim = inner.actionDim;
+  }
+  restore(env, task, trial) {
+    return this.inner.restore(env, task, trial);
+  }
+  observe() {
+    return this.inner.observe();
+  }
+  stepChunk(actions, limit) {
+    return this.inner.stepChunk(actions, limit);
+  }
+  saveState() {
+    return this.inner.saveState();
+  }
+  loadState(state) {
+    this.inner.loadState(state);
+  }
+}
+
+/**
+ * Every chunk's outcome is credited to another environment, another one each time: rewards and ends
+ * of episodes are as frequent as they are, and say nothing about what was done. All chunks claim to
+ * have run to their end, since the steps of one that succeeded would tell.
+ */
+export class PermutedOutcomes extends Around {
+  #shift = 0;
+
+  async stepChunk(actions, limit) {
+    const result = await this.inner.stepChunk(actions, limit);
+    const [envs, chunk] = actions.shape;
+    this.#shift = (this.#shift % (envs - 1)) + 1; // never 0: nobody gets its own
+    const success = new Uint8Array(envs * chunk);
+    for (let env = 0; env < envs; env++) {
+      const other = (env + this.#shift) % envs;
+      const happened = result.success[other * chunk + result.executed[other] - 1];
+      success[env * chunk + limit[env] - 1] = happened;
+    }
+    return { ...result, success, executed: limit.slice() };
+  }
+}
+
+/** The agent's frame is black; the frozen policy, which asks for its camera by name, sees. */
+export class BlackFrame extends Around {
+  #runtime;
+
+  constructor(inner, runtime) {
+    super(inner);
+    this.#runtime = runtime;
+  }
+  async observe() {
+    return this.#blinded(await this.inner.observe());
+  }
+  async stepChunk(actions, limit) {
+    const result = await this.inner.stepChunk(actions, limit);
+    return { ...result, observation: this.#blinded(result.observation) };
+  }
+
+  /** The agent's frame is the first camera's. */
+  #blinded({ images, state }) {
+    const [picture] = Object.values(images);
+    return { images: { black: blackened(this.#runtime, picture), ...images }, state };
+  }
+}
+
+/** A black picture of the same shape. */
+export function blackened(runtime, { shape }) {
+  const size = shape.reduce((product, side) => product * side, 1);
+  return Tensor.from(runtime, new Uint8Array(size), shape, 'uint8');
+}

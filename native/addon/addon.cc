@@ -3,6 +3,7 @@
 #include <torch/headeronly/version.h>
 #include <unistd.h>
 
+#include "addon/cancellation_handle.h"
 #include "addon/compute_thread.h"
 #include "addon/environment.h"
 #include "addon/guard.h"
@@ -105,6 +106,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("exitAtOnce", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
                 _exit(info[0].As<Napi::Number>().Int32Value());
               }));
+  CancellationHandle::Register(env, exports);
   TensorHandle::Register(env, exports);
   AgentHandle::Register(env, exports);
   ReplayHandle::Register(env, exports);

@@ -48,7 +48,8 @@ export function outputDir(torchHome, sanitize = '') {
 /** The headers in the bundle of LIBERO; empty where there is none. */
 function bundledMujoco() {
   const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
-  const bundle = process.env.DSRL_LIBERO_BUNDLE ?? join(cache, 'dsrl-native', 'libero', 'bundle');
+  const home = process.env.DSRL_LIBERO || join(cache, 'dsrl-native', 'libero');
+  const bundle = process.env.DSRL_LIBERO_BUNDLE || join(home, 'bundle');
   const include = join(bundle, 'include');
   return existsSync(join(include, 'mujoco', 'mujoco.h')) ? include : '';
 }

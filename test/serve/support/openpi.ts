@@ -14,14 +14,20 @@ export function openpiPython(): string {
   const folder = join(root, 'build', 'openpi-client');
   const python = join(folder, 'bin', 'python');
   if (existsSync(python)) return python;
-  // Under another name until it is whole: an interrupted run must not leave half an environment.
-  const making = `${folder}.making`;
+  // Under a name of its own until it is whole: an interrupted run must not leave half an
+  // environment, and two test files may make it at once.
+  const making = `${folder}.${process.pid}`;
   rmSync(making, { recursive: true, force: true });
   mkdirSync(dirname(folder), { recursive: true });
   execFileSync('python3', ['-m', 'venv', making], { stdio: 'ignore' });
   const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...REQUIREMENTS];
   execFileSync(join(making, 'bin', 'python'), pip, { stdio: ['ignore', 'ignore', 'pipe'] });
-  renameSync(making, folder);
+  try {
+    renameSync(making, folder);
+  } catch (error) {
+    if (!existsSync(python)) throw error;
+    rmSync(making, { recursive: true });
+  }
   return python;
 }
 

@@ -21,7 +21,7 @@ const FEW_EPISODES = 'env.eval.trials=[0,2]';
 /** Run here, in this order and in one folder: what is typed, with these words behind it. */
 const RUN_HERE: Record<string, string[]> = {
   'dsrl-native train tabletop seed=1 --run-dir runs/one': SHORT,
-  'dsrl-native train tabletop --resume runs/one': ['runner.max_steps=3'],
+  'dsrl-native train --resume runs/one': ['runner.max_steps=3'],
   'dsrl-native eval runs/one --json': [FEW_EPISODES],
   'dsrl-native eval tabletop --policy-only --noise iid --repeats 10': [FEW_EPISODES],
   'dsrl-native config ls': [],

@@ -219,6 +219,15 @@ test('a JavaScript environment trains the same way', async () => {
   expect(backends[1].successes).toBe(successes);
 });
 
+test("a backend's prompt reaches the policy", async () => {
+  const config = configured();
+  const other = tabletop(config);
+  other.prompt = () => 'mess';
+  const trained = await byTrain(config);
+  expect(same(await byTrain(config, tabletop(config)), trained)).toEqual(EQUAL);
+  expect(same(await byTrain(config, other), trained).agent).toBe(false);
+});
+
 test('other draws of the noise reach other parameters', async () => {
   const config = configured();
   const trained = await byTrain(config);

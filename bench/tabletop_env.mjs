@@ -40,7 +40,8 @@ const short = await seconds(1);
 const long = await seconds(5000);
 const step = (long.wall - short.wall) / (long.done - short.done);
 const picture = (short.wall - short.done * step) / ENVS;
+const load = loadavg()[0]?.toFixed(2);
 process.stdout.write(
   `environment steps/s ${Math.round(1 / step)}  pictures/s ${Math.round(1 / picture)}  ` +
-    `(wall ${long.wall.toFixed(3)} s, CPU ${long.cpu.toFixed(3)} s, load ${loadavg()[0]?.toFixed(2)})\n`,
+    `(wall ${long.wall.toFixed(3)} s, CPU ${long.cpu.toFixed(3)} s, load ${load})\n`,
 );

@@ -5,12 +5,40 @@ export {
   type Composed,
   type ComposeRequest,
   type Config,
+  chunksPerRollout,
   composeConfig,
   configToYaml,
   listRecipes,
+  replayCapacity,
   resolveModelPath,
+  sampleWindow,
+  totalSteps,
+  transitionsPerRollout,
 } from './config/index.js';
-export { type ChunkReward, Environments, type Observation, type StepResult } from './envs/index.js';
+export {
+  type ChunkReward,
+  chunkReward,
+  type EnvironmentFailure,
+  Environments,
+  type EnvironmentsOptions,
+  type EnvironmentsState,
+  type EpisodeRecord,
+  FAILURE,
+  type Observation,
+  type Reset,
+  ResetList,
+  ResetSchedule,
+  type ResetSelection,
+  type ResetSource,
+  type RobotEnvironment,
+  type RobotFault,
+  type RobotPicture,
+  type RobotReading,
+  type RobotStart,
+  type RobotStep,
+  type StepResult,
+  selectResets,
+} from './envs/index.js';
 export * from './errors.js';
 export { createProgress, type Progress, type ProgressFormat } from './log/progress.js';
 export {
@@ -27,11 +55,38 @@ export {
   type ReplayRows,
   type Runtime,
   randomNormal,
+  randomUniform,
   resizeFrames,
   TabletopBackend,
   Tensor,
   type UpdateRow,
   type VecEnvBackend,
 } from './native/index.js';
-export { FrozenPolicy, type PolicyContract, type PolicyObservation } from './policy/index.js';
+export {
+  type ActionChunk,
+  FrozenPolicy,
+  type InferBatchOptions,
+  type InferOptions,
+  type Noise,
+  type Picture,
+  Policy,
+  type PolicyContract,
+  type PolicyLoadOptions,
+  type PolicyMetadata,
+  type PolicyObservation,
+  type RobotObservation,
+  recordPrompts,
+  type SizedPicture,
+} from './policy/index.js';
+export {
+  NdArray,
+  type ObservationKeys,
+  PolicyServer,
+  ProtocolError,
+  policyService,
+  RemotePolicy,
+  type RemotePolicyOptions,
+  type ServerOptions,
+  type Service,
+} from './serve/index.js';
 export * from './train/index.js';

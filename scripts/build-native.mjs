@@ -2,25 +2,28 @@
 //
 //   node scripts/build-native.mjs [--torch-home DIR] [--target NAME]... [--tests]
 //                                 [--sanitize address,undefined]
+//                                 [--mujoco-include DIR | --libero]
 //
+// LIBERO's plugin is compiled into build/libero when headers of MuJoCo are known: DIR, else those
+// of the bundle that `dsrl-native libero setup` made. `--libero` builds it and nothing else.
 // Nothing is fetched: Node's headers come from the packages node-api-headers and node-addon-api.
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism, totalmem } from 'node:os';
-import { join } from 'node:path';
+import { availableParallelism, homedir, totalmem } from 'node:os';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildDir, main, readJson, root, run, SetupError, say, which } from './setup/steps.mjs';
 import { findCompiler, gtestDir } from './setup/system.mjs';
 
 const BYTES_PER_COMPILER = 2 * 1024 ** 3;
 
-function defaultTorchHome() {
+export function defaultTorchHome() {
   const home = process.env.DSRL_TORCH_HOME ?? readJson(join(buildDir, 'torch.json'))?.root;
   if (home) return home;
   throw new SetupError('no torch to build against is known', 'type: npm run setup');
 }
 
-function torchMinor(torchHome) {
+export function torchMinor(torchHome) {
   const file = join(torchHome, 'version.py');
   const minor =
     existsSync(file) && readFileSync(file, 'utf8').match(/__version__ = '(\d+\.\d+)/)?.[1];
@@ -37,7 +40,21 @@ export function binaryDir(torchHome, sanitize = '') {
   return join(buildDir, `cmake-${torchMinor(torchHome)}${suffix}`);
 }
 
-function configureArguments({ torchHome, sanitize = '', tests, addon = true }) {
+/** Where the loader and the core are put: an instrumented addon never lies where the others do. */
+export function outputDir(torchHome, sanitize = '') {
+  return sanitize === '' ? buildDir : join(binaryDir(torchHome, sanitize), 'addon');
+}
+
+/** The headers in the bundle of LIBERO; empty where there is none. */
+function bundledMujoco() {
+  const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
+  const home = process.env.DSRL_LIBERO || join(cache, 'dsrl-native', 'libero');
+  const bundle = process.env.DSRL_LIBERO_BUNDLE || join(home, 'bundle');
+  const include = join(bundle, 'include');
+  return existsSync(join(include, 'mujoco', 'mujoco.h')) ? include : '';
+}
+
+function configureArguments({ torchHome, sanitize = '', tests, addon = true, mujocoInclude }) {
   const modules = join(root, 'node_modules');
   const headers = [join(modules, 'node-api-headers', 'include'), join(modules, 'node-addon-api')];
   const ninja = which('ninja');
@@ -50,6 +67,8 @@ function configureArguments({ torchHome, sanitize = '', tests, addon = true }) {
     `-DDSRL_TORCH_HOME=${torchHome}`,
     `-DDSRL_NODE_INCLUDE=${headers.join(';')}`,
     `-DDSRL_SANITIZE=${sanitize}`,
+    `-DDSRL_OUTPUT_DIR=${outputDir(torchHome, sanitize)}`,
+    `-DDSRL_MUJOCO_INCLUDE=${mujocoInclude}`,
     `-DDSRL_ADDON=${addon ? 'ON' : 'OFF'}`,
     `-DDSRL_TESTS=${tests ? 'ON' : 'OFF'}`,
   ];
@@ -65,7 +84,8 @@ export async function buildNative(options) {
   const record = join(folder, 'dsrl-configure.json');
   const before = readJson(record);
   const tests = options.tests || (before?.includes('-DDSRL_TESTS=ON') ?? false);
-  const wanted = configureArguments({ ...options, torchHome, tests });
+  const mujocoInclude = options.mujocoInclude ?? bundledMujoco();
+  const wanted = configureArguments({ ...options, torchHome, tests, mujocoInclude });
   const cmake = which('cmake') ?? 'cmake';
   if (JSON.stringify(before) !== JSON.stringify(wanted)) {
     mkdirSync(folder, { recursive: true });
@@ -77,7 +97,9 @@ export async function buildNative(options) {
     writeFileSync(record, JSON.stringify(wanted));
     say('setup: building the native code (a first build takes some minutes)', options);
   }
-  const targets = options.targets ?? (options.tests ? [] : ['dsrl_loader', 'dsrl_core_node']);
+  const plugin = mujocoInclude === '' ? [] : ['dsrl_libero'];
+  const targets =
+    options.targets ?? (options.tests ? [] : ['dsrl_loader', 'dsrl_core_node', ...plugin]);
   const jobs = Math.max(
     1,
     Math.min(availableParallelism(), Math.floor(totalmem() / BYTES_PER_COMPILER)),
@@ -98,9 +120,19 @@ await main(import.meta.url, async (args) => {
       target: { type: 'string', multiple: true },
       sanitize: { type: 'string' },
       tests: { type: 'boolean' },
+      'mujoco-include': { type: 'string' },
+      libero: { type: 'boolean' },
       quiet: { type: 'boolean' },
     },
   });
-  const { target: targets, 'torch-home': torchHome, ...others } = values;
-  await buildNative({ ...others, targets, torchHome });
+  const { 'torch-home': torchHome, 'mujoco-include': given, libero, ...others } = values;
+  const mujocoInclude = given === undefined ? undefined : resolve(given);
+  const targets = libero ? ['dsrl_libero'] : values.target;
+  if (libero && (mujocoInclude ?? bundledMujoco()) === '') {
+    throw new SetupError(
+      'no headers of MuJoCo are known, and without them there is no plugin for LIBERO',
+      'type: dsrl-native libero setup, or give --mujoco-include DIR (it holds mujoco/mujoco.h)',
+    );
+  }
+  await buildNative({ ...others, targets, torchHome, mujocoInclude });
 });

@@ -57,8 +57,14 @@ const FORBIDDEN: Record<string, { pattern: RegExp; what: string }[]> = {
   core: [
     { pattern: NODE_HEADERS, what: 'Node' },
     { pattern: /(^|\/)(addon|loader|test)\//, what: 'a part above it' },
+    { pattern: /(^|\/)libero\/(?!plugin\.h$)/, what: 'the inside of a plugin' },
   ],
-  addon: [{ pattern: /(^|\/)(loader|test)\//, what: 'a part beside it' }],
+  libero: [
+    { pattern: NODE_HEADERS, what: 'Node' },
+    { pattern: TORCH_HEADERS, what: 'torch' },
+    { pattern: /(^|\/)(addon|core|loader|test)\//, what: 'another part' },
+  ],
+  addon: [{ pattern: /(^|\/)(loader|libero|test)\//, what: 'a part beside it' }],
   test: [
     { pattern: NODE_HEADERS, what: 'Node' },
     { pattern: /(^|\/)(addon|loader)\//, what: 'a part that needs Node' },
@@ -112,6 +118,8 @@ test('what is allowed is not reported', () => {
   expect(typescriptViolations({ 'lib/native/handles.ts': text })).toEqual([]);
   const include = '#include <ATen/ATen.h>\n#include "core/sac/agent.h"\n#include <napi.h>\n';
   expect(cppViolations({ 'native/addon/agent.cc': include })).toEqual([]);
+  const border = '#include "libero/plugin.h"\n#include "core/env/libero.h"\n';
+  expect(cppViolations({ 'native/core/env/libero.cc': border })).toEqual([]);
 });
 
 test.each([
@@ -120,6 +128,9 @@ test.each([
   ['native/core/sac/agent.h', '#  include <node_api.h>'],
   ['native/loader/loader.cc', '#include <ATen/ATen.h>'],
   ['native/loader/loader.cc', '#include "core/error.h"'],
+  ['native/core/env/libero.cc', '#include "libero/world.h"'],
+  ['native/libero/world.cc', '#include <ATen/ATen.h>'],
+  ['native/libero/world.cc', '#include "core/error.h"'],
   ['native/addon/addon.cc', '#include "loader/loader.h"'],
   ['native/test/agent_test.cc', '#include "addon/tensor.h"'],
   ['native/other/file.cc', ''],

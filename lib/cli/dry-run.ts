@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { replayBytes, replayCapacity, resolveModelPath, totalSteps } from '../config/index.js';
 import { DivergedError } from '../errors.js';
 import {
@@ -10,7 +9,7 @@ import {
   Tensor,
 } from '../native/index.js';
 import { FrozenPolicy } from '../policy/index.js';
-import { learnerSettings } from '../train/index.js';
+import { chooseRunFolder, compareWithCheckpoint, learnerSettings, runOf } from '../train/index.js';
 import type { TrainPlan } from './train-plan.js';
 
 /**
@@ -18,20 +17,21 @@ import type { TrainPlan } from './train-plan.js';
  * mean nothing, writes nothing.
  */
 export async function dryRun({ config, runDir, resume }: TrainPlan): Promise<number> {
+  const folder = resume === undefined ? chooseRunFolder(config, runDir) : runOf(resume);
+  const changes = resume === undefined ? [] : compareWithCheckpoint(config, resume);
+  for (const change of changes) process.stderr.write(`note: ${change}\n`);
   const runtime = createRuntime({ device: config.device });
-  const folder = resolveModelPath(config);
-  const policy = FrozenPolicy.load(runtime, folder);
+  const model = resolveModelPath(config);
+  const policy = FrozenPolicy.load(runtime, model);
   policy.checkFits(config);
   const settings = learnerSettings(config);
   const learner = new Learner(runtime, settings, BigInt(config.seed));
   const { actor, critic, heads } = learner.parameterCounts;
   await tryUpdate(runtime, settings);
-  const { logger } = config.runner;
-  const place = `${resolve(logger.log_path)}/${logger.experiment_name}-<time>-s${config.seed}`;
   const count = (value: number) => value.toLocaleString('en-US');
   const rows = [
     ['torch', `${runtime.torchVersion} on ${runtime.device}`],
-    ['policy', `${count(policy.parameterCount)} parameters, frozen: ${folder}`],
+    ['policy', `${count(policy.parameterCount)} parameters, frozen: ${model}`],
     [
       'agent',
       `${count(actor + critic)} parameters: actor ${count(actor)}, critic ${count(critic)}, ` +
@@ -43,7 +43,7 @@ export async function dryRun({ config, runDir, resume }: TrainPlan): Promise<num
         `${(replayBytes(config) / 1e6).toFixed(1)} MB when full`,
     ],
     ['training', `${count(totalSteps(config))} global steps`],
-    ['run', runDir === undefined ? place : resolve(runDir)],
+    ['run', folder],
     ...(resume === undefined ? [] : [['resume', resume]]),
   ];
   process.stdout.write(rows.map(([name = '', text]) => `${name.padEnd(10)}${text}\n`).join(''));

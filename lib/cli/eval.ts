@@ -4,8 +4,8 @@ import { oneOf, parseCommand, usageError, wholeNumber } from './arguments.js';
 
 const HELP = `Usage: dsrl-native eval <run | checkpoint | recipe> [key=value ...] [options]
 
-Runs every (task, trial) of env.eval once with the deterministic agent and prints the success of each
-task with its 95 % interval (Wilson). Writes nothing.
+Runs every (task, trial) of env.eval once with the deterministic agent and prints the success of
+each task with its 95 % interval (Wilson). Writes nothing.
 
   --policy-only      the frozen policy alone; a recipe or a YAML file has nothing else
   --noise KIND       of the frozen policy alone: iid N(0, I) (the default), tiled N(0, I) with one
@@ -60,11 +60,9 @@ export async function evaluateCheckpoint(config: Config, checkpoint: string): Pr
 }
 
 async function subjectOf(words: string[], device: string | undefined, policyOnly: boolean) {
-  const { composeAloud, configOfCheckpoint, isFolder, isOverride, isRecipe } = await import(
-    './compose.js'
-  );
+  const { composeAloud, isFolder, isOverride, isRecipe } = await import('./compose.js');
   const { refuseUntrainable } = await import('../config/index.js');
-  const { resolveCheckpoint } = await import('../train/index.js');
+  const { checkpointConfig, resolveCheckpoint } = await import('../train/index.js');
   const overrides = words.filter(isOverride);
   const [name, ...surplus] = words.filter((word) => !isOverride(word));
   if (name === undefined) throw usageError('eval', 'no run, checkpoint or recipe');
@@ -79,7 +77,7 @@ async function subjectOf(words: string[], device: string | undefined, policyOnly
   }
   if (!isConfig) {
     const checkpoint = resolveCheckpoint(name);
-    const config = configOfCheckpoint(checkpoint, overrides);
+    const config = checkpointConfig(checkpoint, overrides);
     refuseUntrainable(config);
     return { config, checkpoint: policyOnly ? null : checkpoint };
   }
@@ -102,7 +100,7 @@ export async function evaluateAloud(request: Request): Promise<EvaluationResult>
   const { createRuntime } = await import('../native/index.js');
   const { FrozenPolicy } = await import('../policy/index.js');
   const { evaluate, loadAgent } = await import('../train/index.js');
-  const { stoppable } = await import('./signals.js');
+  const { STOPPING, stoppable } = await import('./signals.js');
   const { config, checkpoint, noise, repeats } = request;
   const runtime = createRuntime({ device: config.device });
   const policy = FrozenPolicy.load(runtime, resolveModelPath(config));
@@ -110,8 +108,8 @@ export async function evaluateAloud(request: Request): Promise<EvaluationResult>
   const agent = checkpoint === null ? null : loadAgent(config, runtime, checkpoint);
   const { result, stopped } = await stoppable(
     (signal) => evaluate({ config, runtime, policy, agent, noise, repeats, signal }),
-    (name) => process.stderr.write(`${name}: stopping\n`),
-    'nothing was written: type the same command again',
+    STOPPING,
+    () => 'nothing was written: type the same command again',
   );
   if (stopped !== null) throw stopped;
   return result;
@@ -137,9 +135,11 @@ function pick(result: EvaluationResult) {
 
 function table(result: EvaluationResult): string {
   const percent = (value: number) => `${(100 * value).toFixed(1)} %`.padStart(8);
-  const line = (name: string, successes: number, episodes: number, low: number, high: number) =>
-    `${name.padEnd(5)}${percent(successes / episodes)}  ${`${successes}/${episodes}`.padStart(11)}` +
-    `   ${percent(low)} -${percent(high)}`;
+  const line = (name: string, successes: number, episodes: number, low: number, high: number) => {
+    const counts = `${successes}/${episodes}`.padStart(11);
+    const interval = `${percent(low)} -${percent(high)}`;
+    return `${name.padEnd(5)}${percent(successes / episodes)}  ${counts}   ${interval}`;
+  };
   const successes = result.tasks.reduce((sum, task) => sum + task.successes, 0);
   return `${[
     `task  success     episodes   95 % interval`,

@@ -1,6 +1,7 @@
 import { parseCommand, usageError, wholeNumber } from './arguments.js';
 
-const HELP = `Usage: dsrl-native debug random --seed S --stream NAME [--step N] [--env E] [--count K]
+const HELP = `Usage: dsrl-native debug random --seed S --stream NAME [--step N] [--env E]
+                                 [--count K]
 
 Prints the first numbers of a random stream as one JSON object: {"u32", "uniform", "normal"}.
 

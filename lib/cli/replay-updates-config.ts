@@ -89,7 +89,8 @@ export function readSettings(file: string): LearnerSettings {
     });
     throw wrong(issues.join('; '), result.error);
   }
-  return { ...result.data, critic_subsample_size: 0, critic_actor_ratio: 1, batch_size: 1 };
+  const idle = { critic_subsample_size: 0, critic_actor_ratio: 1, batch_size: 1, sample_window: 0 };
+  return { ...result.data, ...idle };
 }
 
 /** The keys with their defaults, for the help. */

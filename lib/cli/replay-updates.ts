@@ -1,7 +1,7 @@
 import { type parseCommand as Parse, parseCommand, usageError, wholeNumber } from './arguments.js';
 
-const HELP = `Usage: dsrl-native debug replay-updates --agent FILE --batches DIR --config FILE --out DIR
-                                         [--target FILE] [--optimizer FILE] [options]
+const HELP = `Usage: dsrl-native debug replay-updates --agent FILE --batches DIR --config FILE
+                                         --out DIR [--target FILE] [--optimizer FILE] [options]
 
 Runs the learner's ordinary update on given weights, batches and noise, and writes what came out.
 Nothing is drawn at random: the same inputs and options write the same bytes.
@@ -24,7 +24,8 @@ they stood before that update.
 
 Examples:
   dsrl-native debug replay-updates --agent a.safetensors --batches b --config c.json --out o
-  dsrl-native debug replay-updates --agent a.safetensors --batches b --config c.json --out o --limit 1
+  dsrl-native debug replay-updates --agent a.safetensors --batches b --config c.json --out o \\
+    --limit 1
 `;
 
 const COMMAND = 'debug replay-updates';

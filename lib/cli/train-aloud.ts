@@ -1,10 +1,10 @@
 import { totalSteps } from '../config/index.js';
 import type { AbortedError } from '../errors.js';
 import { plotCurve } from '../log/curve.js';
-import { createProgress, type ProgressFormat } from '../log/progress.js';
+import { createProgress, type Progress, type ProgressFormat } from '../log/progress.js';
 import { createRuntime } from '../native/index.js';
-import { type TrainSummary, train } from '../train/index.js';
-import { stoppable } from './signals.js';
+import { runOf, type TrainSummary, train } from '../train/index.js';
+import { type StopTellers, stoppable } from './signals.js';
 import type { TrainPlan } from './train-plan.js';
 
 /** Trains with progress on stderr and the learning curve at the end. */
@@ -12,21 +12,32 @@ export async function trainAloud(
   { config, runDir, resume }: TrainPlan,
   format: ProgressFormat,
 ): Promise<{ summary: TrainSummary; stopped: AbortedError | null }> {
-  const progress = createProgress({ format, totalSteps: totalSteps(config) });
+  const shown = createProgress({ format, totalSteps: totalSteps(config) });
+  let newest = resume;
+  const progress: Progress = {
+    ...shown,
+    checkpoint(path) {
+      newest = path;
+      shown.checkpoint(path);
+    },
+  };
+  const tell: StopTellers = {
+    first: (name) =>
+      progress.warn(
+        `${name}: a checkpoint is written after this chunk or update; once more ends at once`,
+      ),
+    second: (name) => {
+      progress.warn(`${name}: ended at once, ${whatIsLost(newest)}`);
+      progress.stop();
+    },
+  };
   try {
     const runtime = createRuntime({ device: config.device });
     const { result, stopped } = await stoppable(
-      (signal) =>
-        train({
-          config,
-          runtime,
-          progress,
-          signal,
-          ...(runDir === undefined ? {} : { runDir }),
-          ...(resume === undefined ? {} : { resume }),
-        }),
-      (name) => progress.notice(`${name}: stopping after a checkpoint; once more stops at once`),
-      'to go on type: dsrl-native train --resume <run folder>',
+      (signal) => train({ config, runtime, progress, signal, runDir, resume }),
+      tell,
+      (summary) =>
+        summary === undefined ? '' : `to go on: dsrl-native train --resume ${summary.run}`,
     );
     const { columns = 80 } = process.stderr;
     const width = Math.min(columns, 100);
@@ -37,4 +48,12 @@ export async function trainAloud(
   } finally {
     progress.stop();
   }
+}
+
+function whatIsLost(checkpoint: string | undefined): string {
+  if (checkpoint === undefined) return 'no checkpoint had been written';
+  return (
+    `what came after ${checkpoint} is lost; ` +
+    `to go on: dsrl-native train --resume ${runOf(checkpoint)}`
+  );
 }

@@ -2,9 +2,9 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, listRecipes, refuseUntrainable } from '../config/index.js';
 import { UsageError } from '../errors.js';
-import { resolveCheckpoint } from '../train/index.js';
+import { checkpointConfig, resolveCheckpoint, runOf } from '../train/index.js';
 import { usageError } from './arguments.js';
-import { composeAloud, configOfCheckpoint, isFolder, isOverride } from './compose.js';
+import { composeAloud, isFolder, isOverride } from './compose.js';
 
 export interface TrainWords {
   words: string[];
@@ -24,16 +24,6 @@ export interface TrainPlan {
   onlyEvaluate?: string;
 }
 
-/** Keys that a resumed run may change: how long it goes on, and what it tells on the way. */
-const RESUMABLE = [
-  'runner.max_epochs',
-  'runner.max_steps',
-  'runner.save_interval',
-  'runner.val_check_interval',
-  'checkpoint.keep',
-  'device',
-];
-
 export function planTraining({ words, file, resume, runDir, device }: TrainWords): TrainPlan {
   const overrides = words.filter(isOverride);
   const [recipe, ...surplus] = words.filter((word) => !isOverride(word));
@@ -48,7 +38,11 @@ export function planTraining({ words, file, resume, runDir, device }: TrainWords
 
   if (recipe === undefined && file === undefined) {
     if (resume === undefined) throw noRecipe();
-    return resumed(resume === 'last' ? newestRun('./logs') : resume, overrides, runDir);
+    // Without a recipe or a file: as the run was configured, overrides on top.
+    const plan = resumed(resume === 'last' ? newestRun('./logs') : resume, runDir);
+    const config = checkpointConfig(plan.resume, overrides);
+    refuseUntrainable(config);
+    return { config, ...plan };
   }
   const source = file === undefined ? { recipe: recipe ?? '' } : { file };
   const { config } = composeAloud({ ...source, overrides });
@@ -68,32 +62,18 @@ export function planTraining({ words, file, resume, runDir, device }: TrainWords
         'or evaluate the frozen policy: dsrl-native eval <recipe> --policy-only',
     );
   }
-  if (last === undefined) {
-    refuseUntrainable(config);
-    return { config, ...place };
-  }
-  return resumed(last, overrides, runDir);
+  refuseUntrainable(config);
+  if (last === undefined) return { config, ...place };
+  return { config, ...resumed(last, runDir) };
 }
 
-function resumed(from: string, overrides: string[], runDir: string | undefined): TrainPlan {
+function resumed(from: string, runDir: string | undefined): { resume: string } {
   if (runDir !== undefined) {
     throw usageError('train', '--run-dir and --resume', 'a resumed run stays in its own folder');
   }
-  const keyOf = (override: string) => override.replace(/^[+~]+/, '').split('=')[0] ?? '';
-  const allowed = [...RESUMABLE, 'runner.resume_dir'];
-  const fixed = overrides.map(keyOf).find((key) => !allowed.includes(key));
-  if (fixed !== undefined) {
-    throw usageError(
-      'train',
-      `a resumed run cannot change ${fixed}: it goes on with its checkpoint's configuration`,
-      `leave it out, or start a new run; a resumed run takes ${RESUMABLE.join(', ')}`,
-    );
-  }
   const resume = resolveCheckpoint(from);
-  const changes = overrides.filter((override) => keyOf(override) !== 'runner.resume_dir');
-  const config = configOfCheckpoint(resume, changes);
-  refuseUntrainable(config);
-  return { config, resume };
+  runOf(resume); // throws for a checkpoint outside a run
+  return { resume };
 }
 
 /** The newest run of a folder that has a checkpoint. */
@@ -101,7 +81,7 @@ function newestRun(logs: string, name?: string): string {
   const runs = (isFolder(logs) ? readdirSync(logs) : [])
     .filter((run) => name === undefined || run.startsWith(`${name}-`))
     .map((run) => join(logs, run))
-    .filter((run) => isFolder(join(run, 'checkpoints')))
+    .filter((run) => hasCheckpoint(join(run, 'checkpoints')))
     .map((run) => ({ run, time: statSync(join(run, 'checkpoints')).mtimeMs }))
     .sort((a, b) => b.time - a.time);
   if (runs[0] !== undefined) return runs[0].run;
@@ -109,6 +89,10 @@ function newestRun(logs: string, name?: string): string {
   throw new UsageError('ERR_DSRL_NO_RUN', `${logs} holds no run${whose} with a checkpoint`, {
     hint: 'name the run: dsrl-native train --resume <folder>',
   });
+}
+
+function hasCheckpoint(folder: string): boolean {
+  return isFolder(folder) && readdirSync(folder).some((name) => name.startsWith('step_'));
 }
 
 function noRecipe(): UsageError {

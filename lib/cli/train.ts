@@ -3,8 +3,8 @@ import { oneOf, parseCommand, usageError } from './arguments.js';
 
 const HELP = `Usage: dsrl-native train [recipe | -c file.yaml] [key=value ...] [options]
 
-Trains an agent that chooses the noise of a frozen policy. Results (the run's folder, the checkpoint)
-go to stdout as one JSON object, progress to stderr.
+Trains an agent that chooses the noise of a frozen policy. Results (the run's folder, the
+checkpoint) go to stdout as one JSON object, progress to stderr.
 
   -c, --config FILE     a YAML file instead of a recipe
       key=value         overrides, as in Hydra: a.b=c, +a.b=c, ~a.b, env@env.eval=tabletop
@@ -16,7 +16,10 @@ go to stdout as one JSON object, progress to stderr.
       --quiet           warnings only
   -h, --help
 
-The first SIGINT or SIGTERM stops after a checkpoint (exit code 130 or 143), the second at once.
+The first SIGINT or SIGTERM stops after the chunk or update under way and writes a checkpoint of
+that moment (exit code 130 or 143); the second ends at once, and the last checkpoint stays.
+A resumed run goes on with its checkpoint's configuration; a recipe, file or key given beside
+--resume has to agree with it, but for length, intervals, evaluation, learning rates, log and device.
 
 Examples:
   dsrl-native train tabletop seed=3
@@ -70,8 +73,8 @@ export async function runTrain(argv: string[]): Promise<number> {
 }
 
 /**
- * `--resume` may stand alone, which parseArgs has no words for. What follows it is its folder unless
- * that is an option or an override.
+ * `--resume` may stand alone, which parseArgs has no words for. What follows it is its folder
+ * unless that is an option or an override.
  */
 function nameTheLast(argv: string[]): string[] {
   return argv.map((word, index) => {

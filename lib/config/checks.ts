@@ -1,6 +1,7 @@
 /** What the keys demand of each other. Run on a configuration whose keys are right one by one. */
 import { replayCapacity, transitionsPerRollout } from './derived.js';
 import type { Problems } from './problems.js';
+import { TWINS } from './schema/actor.js';
 import { TASKS, TRIALS_PER_TASK } from './schema/environment.js';
 import type { Config } from './schema/root.js';
 import { lookup, type MapNode } from './tree.js';
@@ -62,12 +63,7 @@ function checkEnvironment(config: Config, role: 'train' | 'eval', conflict: Conf
 
 function checkPolicy(config: Config, conflict: Conflict): void {
   const { model } = config.actor;
-  const twins = [
-    ['num_steps', 'num_steps'],
-    ['action_chunk', 'num_action_chunks'],
-    ['action_env_dim', 'action_dim'],
-  ] as const;
-  for (const [twin, name] of twins) {
+  for (const [twin, name] of TWINS) {
     const other = model.openpi[twin];
     if (other === undefined || other === model[name]) continue;
     conflict(

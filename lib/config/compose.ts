@@ -12,6 +12,7 @@ import { Problems } from './problems.js';
 import type { Config } from './schema/root.js';
 import {
   type ConfigFile,
+  configOfText,
   type Folder,
   folderAt,
   folderOf,
@@ -29,6 +30,8 @@ export interface ComposeRequest {
   recipe?: string;
   /** Or a YAML file of the user's. */
   file?: string;
+  /** Or YAML that lies somewhere else, for example in a checkpoint; `name` is shown in errors. */
+  text?: { name: string; yaml: string };
   /** Hydra overrides: `a.b=c`, `+a.b=c`, `~a.b`, `env@env.eval=tabletop`, ... */
   overrides?: readonly string[];
 }
@@ -48,8 +51,9 @@ export interface Composed {
  * @throws ConfigError (`ERR_DSRL_CONFIG_*`) that names all that is wrong, and where
  */
 export function composeConfig(request: ComposeRequest): Composed {
-  const source = request.file ?? request.recipe;
-  if (source === undefined || (request.file !== undefined && request.recipe !== undefined)) {
+  const { recipe, file, text } = request;
+  const [source, ...others] = [recipe, file, text?.name].filter((name) => name !== undefined);
+  if (source === undefined || others.length > 0) {
     throw new UsageError(
       'ERR_DSRL_CONFIG_SOURCE',
       'a configuration comes from a recipe or from a file',
@@ -83,7 +87,7 @@ export function composeTree(
   problems: Problems,
 ): ComposedTree {
   const overrides = parseOverrides(request.overrides ?? [], problems);
-  const primary = request.file === undefined ? readRecipe(source) : readUserFile(source);
+  const primary = readPrimary(request, source);
   problems.throwIfAny(source);
 
   const notices: string[] = [];
@@ -96,6 +100,11 @@ export function composeTree(
   applyOverrides(root, values, problems);
   root.entries.delete('hydra');
   return { root, primary, notices, broken: resolveAll(root, context, problems) };
+}
+
+function readPrimary({ recipe, text }: ComposeRequest, source: string): ConfigFile {
+  if (text !== undefined) return configOfText(text.yaml, text.name);
+  return recipe === undefined ? readUserFile(source) : readRecipe(source);
 }
 
 function parseOverrides(lines: readonly string[], problems: Problems): Override[] {

@@ -4,6 +4,7 @@
  */
 import { catalogue } from './catalogue.js';
 import type { Problems } from './problems.js';
+import { TWINS } from './schema/actor.js';
 import { TABLETOP_HORIZON, TASKS, TRIALS_PER_TASK } from './schema/environment.js';
 import {
   COMPUTED,
@@ -33,6 +34,10 @@ export function fillDependentDefaults(root: MapNode, name: string, problems: Pro
   copy(root, 'seed', 'actor.seed');
 
   fallBack(root, 'runner.logger.experiment_name', name);
+  for (const [twin, name] of TWINS) {
+    copyIfAbsent(root, `actor.model.openpi.${twin}`, `actor.model.${name}`);
+  }
+
   copyIfAbsent(root, 'algorithm.agg_q', 'algorithm.actor_agg_q', 'min');
   fallBack(root, 'algorithm.entropy_tuning.target_entropy', -actionDim(root));
 

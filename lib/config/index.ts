@@ -8,6 +8,7 @@ export {
   totalSteps,
   transitionsPerRollout,
 } from './derived.js';
+export { type Difference, differences } from './differences.js';
 export { resolveModelPath } from './model-path.js';
 export { type EnvironmentType, TASKS, TRIALS_PER_TASK } from './schema/environment.js';
 export type { Config, EnvironmentConfig } from './schema/root.js';

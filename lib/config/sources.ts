@@ -138,6 +138,15 @@ function readConfig(path: string, display: string, packaged: boolean): ConfigFil
       'check its permissions, or name another file',
     );
   }
+  return configOf(text, path, display, packaged);
+}
+
+/** What stands in another file, as if it were a user's file of that name. */
+export function configOfText(text: string, name: string): ConfigFile {
+  return configOf(text, resolve(name), name, false);
+}
+
+function configOf(text: string, path: string, display: string, packaged: boolean): ConfigFile {
   const body = parseYaml(text, display, packaged);
   const list = body.entries.get('defaults')?.node;
   body.entries.delete('defaults');

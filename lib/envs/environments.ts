@@ -1,5 +1,6 @@
-import { RuntimeFailure, UsageError } from '../errors.js';
+import { DivergedError, RuntimeFailure, UsageError } from '../errors.js';
 import { type Runtime, Tensor, type VecEnvBackend } from '../native/index.js';
+import { type EnvironmentFailure, FAILURE, LOSSES_ALLOWED } from './failure.js';
 import { type Observation, toObservation } from './observation.js';
 import { type ChunkReward, chunkReward } from './reward.js';
 import type { ResetSource } from './schedule.js';
@@ -17,8 +18,11 @@ export interface EnvironmentsOptions {
   gamma: number;
   /** Side of the agent's frame; 0: no picture. */
   frameSize: number;
-  /** What the policy is told in a task. */
-  prompt(task: number): string;
+  /**
+   * Steps after every reset in which nothing is decided: simulated objects settle. They are no part
+   * of the episode.
+   */
+  warmUp?: { steps: number; action: readonly number[] } | undefined;
 }
 
 /** An episode that has ended, by success or by its length. */
@@ -46,6 +50,7 @@ export interface StepResult {
   /** 0 for an environment that waited; nothing of it is stored. */
   active: Uint8Array;
   episodes: EpisodeRecord[];
+  failures: EnvironmentFailure[];
   /** Steps and chunks over all environments. */
   envSteps: number;
   chunks: number;
@@ -76,6 +81,8 @@ export class Environments {
   readonly #options: EnvironmentsOptions;
   #slots: Slot[] = [];
   #started = false;
+  /** Losses of each environment since it last finished a chunk. */
+  #losses: number[] = [];
 
   constructor(options: EnvironmentsOptions) {
     this.#options = options;
@@ -92,21 +99,29 @@ export class Environments {
 
   /** Every environment takes its next reset. */
   async reset(): Promise<Observation> {
-    const { backend } = this.#options;
+    const envs = Array.from({ length: this.numEnvs }, (_, env) => env);
     this.#slots = [];
-    for (let env = 0; env < backend.numEnvs; env++) this.#slots.push(await this.#restore(env));
+    for (const env of envs) this.#slots[env] = this.#nextSlot();
+    this.#losses = envs.map(() => 0);
+    await this.#begin(envs);
     this.#started = true;
-    return this.#observe();
+    return this.observe();
   }
 
   /** With `autoReset` goes on where the last rollout stopped, otherwise resets all of them. */
   startRollout(): Promise<Observation> {
-    return this.#options.autoReset && this.#started ? this.#observe() : this.reset();
+    return this.#options.autoReset && this.#started ? this.observe() : this.reset();
+  }
+
+  /** What the environments show now. */
+  async observe(): Promise<Observation> {
+    const { backend, runtime, frameSize } = this.#options;
+    return toObservation(runtime, await backend.observe(), frameSize, this.#prompts());
   }
 
   /**
    * @param actions float32 [B, H, action_dim], H >= C; stays the caller's
-   * @throws DivergedError if the environment's output is not finite
+   * @throws DivergedError if the actions or the environment's output are not finite
    */
   async stepChunk(actions: Tensor<'float32'>): Promise<StepResult> {
     const { backend, chunk, maxEpisodeSteps, runtime, frameSize } = this.#options;
@@ -114,6 +129,11 @@ export class Environments {
       done ? 0 : Math.min(chunk, maxEpisodeSteps - elapsed),
     );
     const trimmed = firstActions(runtime, actions, chunk);
+    if (!trimmed.isFinite()) {
+      throw new DivergedError('the policy returned actions that are not finite', {
+        hint: 'look at its normalisation in policy.json and at what the cameras show',
+      });
+    }
     const stepped = await backend.stepChunk(trimmed, limit);
     if (trimmed !== actions) trimmed.dispose();
     const next = toObservation(runtime, stepped.observation, frameSize, this.#prompts());
@@ -127,20 +147,32 @@ export class Environments {
       terminated: new Uint8Array(count),
       active: new Uint8Array(count),
       episodes: [],
+      failures: [],
       envSteps: 0,
       chunks: 0,
     };
-    let restored = false;
+    const beginning: number[] = [];
     for (const [env, slot] of this.#slots.entries()) {
       if (limit[env] === 0) continue;
-      this.#checkStep(env, limit, stepped);
-      const executed = stepped.executed[env] as number;
-      this.#account(env, slot, executed, stepped.success[env * chunk + executed - 1] === 1, result);
-      if (!slot.done || !this.#options.autoReset) continue;
-      this.#slots[env] = await this.#restore(env);
-      restored = true;
+      const executed = stepped.executed[env] ?? 0;
+      const failure = stepped.failure[env] ?? 0;
+      if (failure === FAILURE.none) {
+        this.#checkStep(env, executed, limit[env] as number);
+        const success = stepped.success[env * chunk + executed - 1] === 1;
+        this.#account(env, slot, executed, success, result);
+      } else {
+        this.#fail(env, slot, failure, executed, result);
+      }
+      if (failure === FAILURE.lost) beginning.push(env);
+      else if (slot.done && this.#options.autoReset) {
+        this.#slots[env] = this.#nextSlot();
+        beginning.push(env);
+      }
     }
-    if (restored) result.obs = await this.#observe();
+    if (beginning.length > 0) {
+      await this.#begin(beginning);
+      result.obs = await this.observe();
+    }
     return result;
   }
 
@@ -161,15 +193,17 @@ export class Environments {
     schedule.position = state.position;
     this.#slots = state.slots.map((slot) => ({ ...slot }));
     this.#started = state.started;
+    this.#losses = state.slots.map(() => 0);
     if (!state.started) return;
-    for (const [env, slot] of this.#slots.entries()) {
-      await backend.restore(env, slot.task, slot.trial);
-    }
     if (state.backend !== null && backend.loadState !== undefined) {
+      for (const [env, { task, trial }] of this.#slots.entries()) {
+        await backend.restore(env, task, trial);
+      }
       backend.loadState(Float64Array.from(state.backend));
       return;
     }
     for (const slot of this.#slots) Object.assign(slot, { elapsed: 0, return: 0 });
+    await this.#begin(Array.from(this.#slots.keys()));
   }
 
   #account(env: number, slot: Slot, executed: number, success: boolean, result: StepResult): void {
@@ -188,36 +222,78 @@ export class Environments {
     result.episodes.push({ task, trial, success, return: slot.return, length: elapsed });
   }
 
-  #checkStep(
-    env: number,
-    limit: Int32Array,
-    stepped: { executed: Int32Array; failure: Int32Array },
-  ): void {
-    const executed = stepped.executed[env] ?? 0;
-    const failure = stepped.failure[env] ?? 0;
-    if (failure === 0 && executed >= 1 && executed <= (limit[env] as number)) return;
-    const what = failure === 0 ? `ran ${executed} of ${limit[env]} steps` : `code ${failure}`;
-    throw new RuntimeFailure('ERR_DSRL_ENVIRONMENT', `environment ${env} failed: ${what}`, {
-      hint: 'look at the environment, then go on from the last checkpoint with --resume last',
-    });
+  /** A chunk that did not go well: nothing of it is stored. */
+  #fail(env: number, slot: Slot, failure: number, executed: number, result: StepResult): void {
+    const { task, trial } = slot;
+    if (failure === FAILURE.lost) {
+      result.failures.push({ env, task, trial, kind: 'lost' });
+      Object.assign(slot, { elapsed: 0, return: 0 });
+      this.#countLoss(env);
+      return;
+    }
+    if (failure !== FAILURE.failed) throw broken(env, `unknown failure code ${failure}`);
+    result.failures.push({ env, task, trial, kind: 'failed' });
+    const length = slot.elapsed + Math.max(executed, 1);
+    result.episodes.push({ task, trial, success: false, return: -length, length });
+    slot.done = true;
   }
 
-  /** Puts an environment into its next reset; without one it waits in the first environment's. */
-  async #restore(env: number): Promise<Slot> {
+  #countLoss(env: number): void {
+    const losses = (this.#losses[env] ?? 0) + 1;
+    this.#losses[env] = losses;
+    if (losses > LOSSES_ALLOWED) throw broken(env, `lost ${losses} times in a row`);
+  }
+
+  #checkStep(env: number, executed: number, limit: number): void {
+    if (executed < 1 || executed > limit) throw broken(env, `ran ${executed} of ${limit} steps`);
+    this.#losses[env] = 0;
+  }
+
+  /** What an environment does next; without a further reset it waits in the first one's. */
+  #nextSlot(): Slot {
     const reset = this.#options.schedule.next();
     const { task, trial } = reset ?? this.#slots[0] ?? { task: 0, trial: 0 };
-    await this.#options.backend.restore(env, task, trial);
     return { task, trial, elapsed: 0, return: 0, done: reset === null };
   }
 
-  async #observe(): Promise<Observation> {
-    const { backend, runtime, frameSize } = this.#options;
-    return toObservation(runtime, await backend.observe(), frameSize, this.#prompts());
+  /** Puts environments at the start of their slots; one that is lost meanwhile is begun again. */
+  async #begin(envs: readonly number[]): Promise<void> {
+    for (let left = envs; left.length > 0; ) {
+      for (const env of left) {
+        const { task, trial } = this.#slots[env] as Slot;
+        await this.#options.backend.restore(env, task, trial);
+      }
+      const lost = await this.#settle(left.filter((env) => this.#slots[env]?.done === false));
+      for (const env of lost) this.#countLoss(env);
+      left = lost;
+    }
+  }
+
+  /** The warm-up; returns the environments that were lost in it. */
+  async #settle(envs: readonly number[]): Promise<number[]> {
+    const { backend, runtime, warmUp } = this.#options;
+    if (warmUp === undefined || warmUp.steps === 0 || envs.length === 0) return [];
+    const limit = new Int32Array(backend.numEnvs);
+    for (const env of envs) limit[env] = warmUp.steps;
+    const rows = Array.from({ length: backend.numEnvs * warmUp.steps }, () => warmUp.action);
+    const shape = [backend.numEnvs, warmUp.steps, backend.actionDim];
+    const actions = Tensor.from(runtime, Float32Array.from(rows.flat()), shape);
+    const { observation, failure } = await backend.stepChunk(actions, limit);
+    actions.dispose();
+    for (const image of Object.values(observation.images)) image.dispose();
+    observation.state.dispose();
+    return envs.filter((env) => failure[env] !== FAILURE.none);
   }
 
   #prompts(): string[] {
-    return this.#slots.map(({ task }) => this.#options.prompt(task));
+    return this.#slots.map(({ task }) => this.#options.backend.prompt?.(task) ?? '');
   }
+}
+
+function broken(env: number, what: string): RuntimeFailure {
+  return new RuntimeFailure('ERR_DSRL_ENVIRONMENT', `environment ${env} failed: ${what}`, {
+    hint: 'look at the environment, then go on from the last checkpoint with --resume last',
+  });
 }
 
 /** [B, H, A] -> [B, C, A] on the host, where the environments are; the same handle if it fits. */

@@ -6,8 +6,25 @@ export {
   type EpisodeRecord,
   type StepResult,
 } from './environments.js';
+export { type EnvironmentFailure, FAILURE } from './failure.js';
+export {
+  LIBERO_SUITES,
+  LiberoPythonBackend,
+  type LiberoPythonOptions,
+  type LiberoSuite,
+} from './libero-python.js';
 export type { Observation } from './observation.js';
 export { type ChunkReward, chunkReward } from './reward.js';
+export type {
+  RobotEnvironment,
+  RobotFault,
+  RobotFaultKind,
+  RobotPicture,
+  RobotReading,
+  RobotStart,
+  RobotStep,
+} from './robot.js';
+export { RobotBackend, type RobotBackendOptions } from './robot-backend.js';
 export {
   type Reset,
   ResetList,

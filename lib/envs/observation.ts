@@ -33,11 +33,10 @@ export function toObservation(
   prompts: string[],
 ): Observation {
   if (!state.isFinite()) {
+    const what = firstNotFinite(state);
     for (const image of Object.values(images)) image.dispose();
     state.dispose();
-    throw new DivergedError('the environment returned a state that is not finite', {
-      hint: 'look at the environment, then go on from the last checkpoint with --resume last',
-    });
+    throw new DivergedError(what, { hint: 'look at what that environment reports' });
   }
   const frame = agentFrame(runtime, images, frameSize);
   let disposed = false;
@@ -55,6 +54,16 @@ export function toObservation(
       state.dispose();
     },
   };
+}
+
+/** Names the environment and the number of a state of which not all is finite. */
+function firstNotFinite(state: Tensor<'float32'>): string {
+  const values = state.read();
+  const index = values.findIndex((value) => !Number.isFinite(value));
+  const width = state.shape[1] ?? 1;
+  const [env, number] = [Math.floor(index / width), index % width];
+  const what = `number ${number} is ${values[index]}`;
+  return `environment ${env} returned a state that is not finite: ${what}`;
 }
 
 /** The first camera's picture, resized once; the picture itself where it has the size. */

@@ -1,14 +1,14 @@
-/** An initial state of the environment: reset id = 50 * task + trial. */
+/** An initial state of the environment; its reset id is trialsPerTask * task + trial. */
 export interface Reset {
   task: number;
   trial: number;
 }
 
-export const TRIALS_PER_TASK = 50;
-
 /** Which (task, trial) are used; the keys of `env.train` and `env.eval`. */
 export interface ResetSelection {
   numTasks: number;
+  /** What a task counts for in a reset id. */
+  trialsPerTask: number;
   /** Half-open range. */
   trials: readonly [number, number];
   /** null: all of them. */
@@ -19,10 +19,10 @@ export interface ResetSelection {
 
 /** Every selected pair once, interleaved over the tasks: t0 tr0, t1 tr0, ..., t0 tr1, ... */
 export function selectResets(selection: ResetSelection): Reset[] {
-  const { numTasks, trials, taskIds, specificResetId } = selection;
+  const { numTasks, trialsPerTask, trials, taskIds, specificResetId } = selection;
   if (specificResetId !== null) {
-    const task = Math.floor(specificResetId / TRIALS_PER_TASK);
-    return [{ task, trial: specificResetId % TRIALS_PER_TASK }];
+    const task = Math.floor(specificResetId / trialsPerTask);
+    return [{ task, trial: specificResetId % trialsPerTask }];
   }
   const all = Array.from({ length: numTasks }, (_, task) => task);
   const tasks = taskIds === null ? all : [...new Set(taskIds)];

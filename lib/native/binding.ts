@@ -61,6 +61,8 @@ export interface LearnerSettings extends NetworkSizes {
   critic_subsample_size: number;
   critic_actor_ratio: number;
   batch_size: number;
+  /** Batches are drawn from the newest so many transitions; 0: from all that the replay holds. */
+  sample_window: number;
 }
 
 /** One update's metrics by the names of replay_updates.md, and its index. */
@@ -127,25 +129,51 @@ export interface RawPolicySpec {
   num_cameras: number;
   image_size: number;
   prompt_length: number;
+  image_resize: 'none' | 'openpi' | 'lerobot';
+  time_convention: 'double' | 'float32';
+  normalization_mode: 'mean_std' | 'quantiles';
   normalization_eps: number;
-  state_mean: number[];
-  state_std: number[];
-  action_mean: number[];
-  action_std: number[];
+  /** Of the mode mean_std. */
+  state_mean?: number[];
+  state_std?: number[];
+  action_mean?: number[];
+  action_std?: number[];
+  /** Of the mode quantiles: q01 and q99. */
+  state_low?: number[];
+  state_high?: number[];
+  action_low?: number[];
+  action_high?: number[];
   delta_action_mask: number[];
 }
 
+/** A flag that ends one running call. */
+export interface RawCancellation {
+  cancel(): void;
+}
+
+export interface RawPolicyInputs {
+  images: RawTensor[];
+  states: RawTensor;
+  tokens: RawTensor;
+  tokenMask: RawTensor;
+  imageMasks: RawTensor | null;
+}
+
 export interface RawFrozenPolicy {
-  /** tokens: int64 [B, L]; tokenMask: bool [B, L]; noise [B, noise_dim] or [B, H, noise_dim]. */
   sample(
-    images: RawTensor[],
-    states: RawTensor,
-    tokens: RawTensor,
-    tokenMask: RawTensor,
+    inputs: RawPolicyInputs,
     noise: RawTensor,
     numSteps: number,
+    cancellation: RawCancellation | null,
   ): Promise<RawTensor>;
+  sampleFile(
+    inputs: string,
+    out: string,
+    numSteps: number,
+    cancellation: RawCancellation | null,
+  ): Promise<void>;
   parameterCount(): number;
+  dispose(): void;
 }
 
 export interface RawObservation {
@@ -167,8 +195,9 @@ export interface RawVecEnv {
   actionDim(): number;
   restore(env: number, task: number, trial: number): void;
   observe(): RawObservation;
-  /** actions: float32 [B, C, action_dim]; limit: steps an environment may execute, [B]. */
-  stepChunk(actions: RawTensor, limit: Int32Array): Promise<RawChunkResult>;
+  /** actions: float32 or float64 [B, C, action_dim]; limit: steps an environment may execute, [B]. */
+  stepChunk(actions: RawTensor, limit: Int32Array, pictures: boolean): Promise<RawChunkResult>;
+  interior(env: number): { qpos: Float64Array; qvel: Float64Array; state: Float64Array };
   saveState(): Float64Array;
   loadState(state: Float64Array): void;
 }
@@ -184,11 +213,22 @@ export interface Binding {
   Agent: new (sizes: NetworkSizes, seed: bigint, device: string) => RawAgent;
   Learner: new (settings: LearnerSettings, seed: bigint, device: string) => RawLearner;
   Replay: new (sizes: NetworkSizes, capacity: number, numEnvs: number, device: string) => RawReplay;
+  Cancellation: new () => RawCancellation;
   FrozenPolicy: new (file: string, spec: RawPolicySpec, device: string) => RawFrozenPolicy;
-  Tabletop: new (numEnvs: number, seed: bigint, imageSize: number) => RawVecEnv;
+  VecEnv: new (kind: string, options: Record<string, unknown>) => RawVecEnv;
+  readSafetensors(file: string): Record<string, RawTensor>;
+  writeSafetensors(file: string, tensors: Record<string, RawTensor>): void;
   resizeFrames(pictures: RawTensor, size: number): RawTensor;
   /** Standard normals of a stream: rows are envs 0.., for the iid and tiled baselines. */
   randomNormal(
+    seed: bigint,
+    stream: string,
+    step: number,
+    rows: number,
+    columns: number,
+  ): RawTensor;
+  /** Uniform in [0, 1), laid out alike. */
+  randomUniform(
     seed: bigint,
     stream: string,
     step: number,
@@ -202,6 +242,8 @@ export interface Binding {
     env: number,
     count: number,
   ): { u32: number[]; uniform: number[]; normal: number[] };
-  /** Joins every native thread; later calls reject. Called by the exit listener. */
+  /** Joins this environment's native threads; later calls reject. Called by the exit listener. */
   shutdown(): void;
+  /** Ends the process without waiting for anything, native threads included. */
+  exitAtOnce(code: number): never;
 }

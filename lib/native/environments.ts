@@ -1,4 +1,4 @@
-import type { RawFrozenPolicy, RawObservation, RawPolicySpec, RawVecEnv } from './binding.js';
+import type { RawObservation, RawVecEnv } from './binding.js';
 import { translate, translateAsync } from './errors.js';
 import type { Runtime } from './runtime.js';
 import { Tensor } from './tensor.js';
@@ -9,12 +9,28 @@ export interface BackendObservation {
   state: Tensor<'float32'>;
 }
 
-/** What a chunk of actions did; arrays are [B] or, for `success`, [B * C] row-major. */
+/**
+ * What a chunk of actions did; arrays are [B] or, for `success`, [B * C] row-major. `failure` is 0,
+ * 1 (its simulation broke: the episode has failed) or 2 (the environment was lost: the episode is
+ * begun again); see lib/envs/failure.ts.
+ */
 export interface BackendChunkResult {
   observation: BackendObservation;
   success: Uint8Array;
   executed: Int32Array;
   failure: Int32Array;
+}
+
+export interface ChunkOptions {
+  /** False: the observation needs no pictures, which saves a backend from drawing them. */
+  pictures?: boolean;
+}
+
+/** The inside of one environment in full precision; `qvel` is empty where it has no velocities. */
+export interface EnvironmentInterior {
+  qpos: Float64Array;
+  qvel: Float64Array;
+  state: Float64Array;
 }
 
 /**
@@ -30,20 +46,19 @@ export interface VecEnvBackend {
   restore(env: number, task: number, trial: number): void | Promise<void>;
   observe(): BackendObservation | Promise<BackendObservation>;
   /** Steps environment e through the first limit[e] actions; stops after the one that succeeds. */
-  stepChunk(actions: Tensor, limit: Int32Array): Promise<BackendChunkResult>;
+  stepChunk(actions: Tensor, limit: Int32Array, wanted?: ChunkOptions): Promise<BackendChunkResult>;
+  /** What the policy is told in a task; without it every prompt is ''. */
+  prompt?(task: number): string;
   saveState?(): Float64Array;
   loadState?(state: Float64Array): void;
 }
 
-/** The embedded default environment (core/env/tabletop.h). */
-export class TabletopBackend implements VecEnvBackend {
+/** A backend of the native side (core/env), named by its kind. */
+export class NativeBackend implements VecEnvBackend {
   readonly #raw: RawVecEnv;
 
-  /** `seed` is the benchmark's (env.*.seed), not a run's. */
-  constructor(runtime: Runtime, options: { numEnvs: number; seed: bigint; imageSize: number }) {
-    this.#raw = translate(
-      () => new runtime.binding.Tabletop(options.numEnvs, options.seed, options.imageSize),
-    );
+  constructor(runtime: Runtime, kind: string, options: Record<string, unknown>) {
+    this.#raw = translate(() => new runtime.binding.VecEnv(kind, options));
   }
 
   get numEnvs(): number {
@@ -64,11 +79,19 @@ export class TabletopBackend implements VecEnvBackend {
   observe(): BackendObservation {
     return translate(() => observation(this.#raw.observe()));
   }
-  stepChunk(actions: Tensor, limit: Int32Array): Promise<BackendChunkResult> {
+  stepChunk(
+    actions: Tensor,
+    limit: Int32Array,
+    { pictures = true }: ChunkOptions = {},
+  ): Promise<BackendChunkResult> {
     return translateAsync(async () => {
-      const result = await this.#raw.stepChunk(actions.raw, limit);
+      const result = await this.#raw.stepChunk(actions.raw, limit, pictures);
       return { ...result, observation: observation(result.observation) };
     });
+  }
+  /** One environment's inside, for comparison with other implementations. */
+  interior(env: number): EnvironmentInterior {
+    return translate(() => this.#raw.interior(env));
   }
   saveState(): Float64Array {
     return translate(() => this.#raw.saveState());
@@ -78,44 +101,22 @@ export class TabletopBackend implements VecEnvBackend {
   }
 }
 
+/** The embedded default environment (core/env/tabletop.h). */
+export class TabletopBackend extends NativeBackend {
+  /** `seed` is the benchmark's (env.*.seed), not a run's. */
+  constructor(runtime: Runtime, options: { numEnvs: number; seed: bigint; imageSize: number }) {
+    super(runtime, 'tabletop', options);
+  }
+  /** One instruction for all tasks: the layout tells them apart. */
+  prompt(): string {
+    return 'tidy';
+  }
+}
+
 function observation(raw: RawObservation): BackendObservation {
   const images: Record<string, Tensor<'uint8'>> = {};
   for (const [camera, picture] of Object.entries(raw.images)) images[camera] = new Tensor(picture);
   return { images, state: new Tensor(raw.states) };
-}
-
-/** What a frozen policy is given, one row an environment. */
-export interface PolicyInputs {
-  /** A tensor a camera, in the order of policy.json. */
-  images: readonly Tensor[];
-  state: Tensor;
-  /** int64 [B, L] and bool [B, L]. */
-  tokens: Tensor;
-  tokenMask: Tensor;
-}
-
-/** The native half of a frozen policy; lib/policy reads policy.json and checks the hash. */
-export class NativePolicy {
-  readonly #raw: RawFrozenPolicy;
-
-  constructor(runtime: Runtime, file: string, spec: RawPolicySpec) {
-    this.#raw = translate(() => new runtime.binding.FrozenPolicy(file, spec, runtime.device));
-  }
-
-  /** Actions [B, H, action_dim] for noise [B, 32] (tiled over H) or [B, H, 32]. */
-  sample(inputs: PolicyInputs, noise: Tensor, numSteps = 0): Promise<Tensor<'float32'>> {
-    return translateAsync(async () => {
-      const images = inputs.images.map((tensor) => tensor.raw);
-      const { state, tokens, tokenMask } = inputs;
-      return new Tensor<'float32'>(
-        await this.#raw.sample(images, state.raw, tokens.raw, tokenMask.raw, noise.raw, numSteps),
-      );
-    });
-  }
-
-  get parameterCount(): number {
-    return this.#raw.parameterCount();
-  }
 }
 
 /** Pictures as the agent's frame: bilinear, .5 to even; the same handle if the size is right. */
@@ -151,5 +152,19 @@ export function randomNormal(
 ): Tensor<'float32'> {
   return translate(
     () => new Tensor<'float32'>(runtime.binding.randomNormal(seed, stream, step, rows, columns)),
+  );
+}
+
+/** Uniform in [0, 1), [rows, columns], of a named stream at `step`; row e is env e's draw. */
+export function randomUniform(
+  runtime: Runtime,
+  seed: bigint,
+  stream: string,
+  step: number,
+  rows: number,
+  columns: number,
+): Tensor<'float32'> {
+  return translate(
+    () => new Tensor<'float32'>(runtime.binding.randomUniform(seed, stream, step, rows, columns)),
   );
 }

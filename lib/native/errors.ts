@@ -2,6 +2,7 @@ import {
   CheckpointError,
   ConfigError,
   DsrlError,
+  EnvironmentSetupError,
   PolicyError,
   RuntimeFailure,
   UsageError,
@@ -28,10 +29,25 @@ export async function translateAsync<T>(call: () => Promise<T>): Promise<T> {
   }
 }
 
+/** What to type when something that LIBERO needs is missing. */
+const LIBERO_HINTS: Readonly<Record<string, string>> = {
+  ERR_DSRL_LIBERO_BUNDLE: 'make the bundle with: dsrl-native libero setup',
+  ERR_DSRL_LIBERO_MUJOCO: 'unset DSRL_MUJOCO, or make the bundle with: dsrl-native libero setup',
+  ERR_DSRL_LIBERO_PLUGIN: 'compile the plugin with: npm run build:libero',
+  ERR_DSRL_LIBERO_GL:
+    'type: apt-get install -y libosmesa6 (or libegl1 libegl-mesa0 libgl1-mesa-dri for EGL)',
+};
+
 function toDsrlError(error: unknown): unknown {
   if (error instanceof DsrlError || !(error instanceof Error)) return error;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : 'ERR_DSRL_NATIVE';
   const message = error.message;
+  if (code === 'ERR_DSRL_CHECKPOINT_WRITE') {
+    return new EnvironmentSetupError(code, message, {
+      hint: 'make room there, or make it writable; then go on with --resume',
+      cause: error,
+    });
+  }
   if (code.startsWith('ERR_DSRL_CHECKPOINT_')) {
     return new CheckpointError(code as `ERR_DSRL_CHECKPOINT_${string}`, message, {
       hint: 'use a complete checkpoint of the same configuration, or start a new run',
@@ -47,6 +63,13 @@ function toDsrlError(error: unknown): unknown {
   if (code.startsWith('ERR_DSRL_CONFIG_')) {
     return new ConfigError(code as `ERR_DSRL_CONFIG_${string}`, message, {
       hint: 'see the keys and their ranges in docs/config.md',
+      cause: error,
+    });
+  }
+  const liberoHint = LIBERO_HINTS[code];
+  if (liberoHint !== undefined) {
+    return new EnvironmentSetupError(code as `ERR_DSRL_${string}`, message, {
+      hint: liberoHint,
       cause: error,
     });
   }

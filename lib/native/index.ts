@@ -9,14 +9,24 @@ export type {
 export {
   type BackendChunkResult,
   type BackendObservation,
-  NativePolicy,
-  type PolicyInputs,
+  type ChunkOptions,
+  type EnvironmentInterior,
+  type NativeBackend,
   randomNormal,
   randomStream,
+  randomUniform,
   resizeFrames,
   TabletopBackend,
   type VecEnvBackend,
 } from './environments.js';
 export { Agent, type AgentObservation, Learner, Replay, type ReplayRows } from './learning.js';
-export { createRuntime, type Runtime } from './runtime.js';
-export { Tensor, type TypedArrayOf } from './tensor.js';
+export {
+  LiberoBackend,
+  type LiberoBackendOptions,
+  type LiberoFixtures,
+} from './libero.js';
+export { defaultLiberoBundle, type LiberoBundle, readLiberoBundle } from './libero-bundle.js';
+export { liberoHome } from './libero-home.js';
+export { NativePolicy, type PolicyInputs } from './policy.js';
+export { createRuntime, exitAtOnce, type Runtime } from './runtime.js';
+export { readTensors, Tensor, type TypedArrayOf, writeTensors } from './tensor.js';

@@ -137,7 +137,7 @@ export class Learner {
   async update(
     count: number,
     replay: Replay,
-    options: { signal?: AbortSignal } = {},
+    options: { signal?: AbortSignal | undefined } = {},
   ): Promise<UpdateRow[]> {
     const { signal } = options;
     if (signal?.aborted) return [];

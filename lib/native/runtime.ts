@@ -14,7 +14,8 @@ export interface Runtime {
   readonly binding: Binding;
 }
 
-let exitListenerInstalled = false;
+/** The core that the exit listener joins; one a process, however often a runtime is made. */
+let loadedCore: Binding | undefined;
 
 /**
  * Finds torch, loads it and the core, and decides where to compute. Synchronous; takes about half
@@ -33,11 +34,11 @@ export function createRuntime(options: { device?: string; torchHome?: string } =
     // a convolution's backward pass spin against them, and an update takes half as long again.
     binding.setThreads(Math.max(1, availableParallelism() - 1));
   }
-  if (!exitListenerInstalled) {
+  if (loadedCore === undefined) {
     // process.exit() on the main thread runs no environment cleanup hook: without this listener a
     // thread inside libtorch would meet its destructors (abort in backward()).
     process.on('exit', () => binding.shutdown());
-    exitListenerInstalled = true;
+    loadedCore = binding;
   }
   return {
     device: loaded.device,
@@ -48,4 +49,13 @@ export function createRuntime(options: { device?: string; torchHome?: string } =
     },
     setThreads: (count) => binding.setThreads(count),
   };
+}
+
+/**
+ * Ends the process at once. Unlike `process.exit()` it waits for no native thread: a chunk of a
+ * large policy, or an update, may be under way for a minute.
+ */
+export function exitAtOnce(code: number): never {
+  loadedCore?.exitAtOnce(code);
+  process.exit(code);
 }

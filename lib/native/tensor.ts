@@ -91,6 +91,22 @@ export class Tensor<D extends DType = DType> implements Disposable {
   }
 }
 
+/** The tensors of a safetensors file, by name. Every size in it is checked before it is used. */
+export function readTensors(runtime: Runtime, file: string): Map<string, Tensor> {
+  const raw = translate(() => runtime.binding.readSafetensors(file));
+  return new Map(Object.entries(raw).map(([name, tensor]) => [name, new Tensor(tensor)]));
+}
+
+/** Writes a safetensors file, the tensors in the map's order. */
+export function writeTensors(
+  runtime: Runtime,
+  file: string,
+  tensors: ReadonlyMap<string, Tensor>,
+): void {
+  const raw = [...tensors].map(([name, tensor]) => [name, tensor.raw] as const);
+  translate(() => runtime.binding.writeSafetensors(file, Object.fromEntries(raw)));
+}
+
 function dtypeOf(data: ArrayBufferView): DType {
   if (data instanceof Float32Array) return 'float32';
   if (data instanceof Float64Array) return 'float64';

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, createReadStream, existsSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { PolicyError } from '../errors.js';
 import { contract, FORMAT, type PolicyContract } from './contract.js';
 
 export interface PolicyArtefact {
+  folder: string;
   contract: PolicyContract;
   /** policy.pt, whose hash is the contract's. */
   modelFile: string;
@@ -18,28 +19,46 @@ export interface PolicyArtefact {
  * @throws PolicyError ERR_DSRL_POLICY_MISSING, _DAMAGED or _HASH
  */
 export function readArtefact(folder: string): PolicyArtefact {
-  const file = join(folder, 'policy.json');
-  const modelFile = join(folder, 'policy.pt');
-  for (const path of [file, modelFile]) {
-    if (existsSync(path)) continue;
-    throw new PolicyError('ERR_DSRL_POLICY_MISSING', `${path}: there is no such file`, {
-      hint: 'type `actor.model.model_path=<folder of the exported policy>`',
-    });
-  }
-  const parsed = readContract(file);
-  const expected = parsed.sha256['policy.pt'];
-  const found = sha256(modelFile);
-  if (found !== expected) {
-    throw new PolicyError(
-      'ERR_DSRL_POLICY_HASH',
-      `${modelFile} has sha256 ${found}, policy.json says ${expected}`,
-      { hint: 'export the policy again, or copy both files from the same export' },
-    );
-  }
-  return { contract: parsed, modelFile };
+  const artefact = describe(folder);
+  checkHash(artefact, fileSha256(artefact.modelFile));
+  return artefact;
 }
 
-function readContract(file: string): PolicyContract {
+/** As `readArtefact`, without holding the event loop. */
+export async function openArtefact(folder: string, signal?: AbortSignal): Promise<PolicyArtefact> {
+  signal?.throwIfAborted();
+  const artefact = describe(folder);
+  const hash = createHash('sha256');
+  const pieces = createReadStream(artefact.modelFile, { highWaterMark: 1 << 20 });
+  for await (const piece of pieces) {
+    signal?.throwIfAborted();
+    hash.update(piece);
+  }
+  checkHash(artefact, hash.digest('hex'));
+  return artefact;
+}
+
+function describe(folder: string): PolicyArtefact {
+  const modelFile = join(folder, 'policy.pt');
+  const parsed = readContract(folder);
+  requireFile(modelFile);
+  return { folder, contract: parsed, modelFile };
+}
+
+function checkHash({ contract: { sha256 }, modelFile }: PolicyArtefact, found: string): void {
+  const expected = sha256['policy.pt'];
+  if (found === expected) return;
+  throw new PolicyError(
+    'ERR_DSRL_POLICY_HASH',
+    `${modelFile} has sha256 ${found}, policy.json says ${expected}`,
+    { hint: 'export the policy again, or copy both files from the same export' },
+  );
+}
+
+/** @throws PolicyError ERR_DSRL_POLICY_MISSING, or _DAMAGED with every entry that is wrong */
+export function readContract(folder: string): PolicyContract {
+  const file = join(folder, 'policy.json');
+  requireFile(file);
   const damaged = (what: string, cause?: unknown) =>
     new PolicyError('ERR_DSRL_POLICY_DAMAGED', `${file}: ${what}`, {
       hint: `export the policy again; this version reads ${FORMAT}`,
@@ -56,8 +75,15 @@ function readContract(file: string): PolicyContract {
   throw damaged(z.prettifyError(result.error), result.error);
 }
 
+function requireFile(path: string): void {
+  if (existsSync(path)) return;
+  throw new PolicyError('ERR_DSRL_POLICY_MISSING', `${path}: there is no such file`, {
+    hint: 'type `actor.model.model_path=<folder of the exported policy>`',
+  });
+}
+
 /** In pieces: a full-size policy is several gigabytes. */
-function sha256(file: string): string {
+export function fileSha256(file: string): string {
   const hash = createHash('sha256');
   const piece = Buffer.allocUnsafe(1 << 20);
   const descriptor = openSync(file, 'r');

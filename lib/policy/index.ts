@@ -1,2 +1,17 @@
+export {
+  type ActionChunk,
+  type InferBatchOptions,
+  type InferOptions,
+  Policy,
+  type PolicyLoadOptions,
+} from './api.js';
+export { readContract } from './artefact.js';
 export type { PolicyContract } from './contract.js';
-export { FrozenPolicy, type PolicyNeeds, type PolicyObservation } from './policy.js';
+export type { PolicyMetadata } from './metadata.js';
+export type { Noise } from './noise.js';
+export type { PolicyObservation } from './observation.js';
+export type { Picture, SizedPicture } from './pictures.js';
+export { FrozenPolicy, type PolicyNeeds } from './policy.js';
+export { recordPrompts } from './record-prompts.js';
+export type { RobotObservation } from './robot-observation.js';
+export { type SteeringFile, writeSteering } from './steering.js';

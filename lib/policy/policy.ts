@@ -1,7 +1,9 @@
-import { PolicyError } from '../errors.js';
+import { PolicyError, UsageError } from '../errors.js';
 import { NativePolicy, type Runtime, type Tensor } from '../native/index.js';
-import { readArtefact } from './artefact.js';
+import { openArtefact, type PolicyArtefact, readArtefact } from './artefact.js';
 import type { PolicyContract } from './contract.js';
+import { nativeSpec } from './native-spec.js';
+import { checkObservation, type PolicyObservation } from './observation.js';
 import { PromptTable } from './prompts.js';
 
 /** What a policy asks of a configuration; the composed one has this shape. */
@@ -10,62 +12,50 @@ export interface PolicyNeeds {
     model: {
       action_dim: number;
       num_action_chunks: number;
-      openpi: { dsrl_action_noise_dim: number; dsrl_state_dim: number };
+      openpi: {
+        action_horizon?: number | undefined;
+        dsrl_action_noise_dim: number;
+        dsrl_state_dim: number;
+      };
     };
   };
-}
-
-export interface PolicyObservation {
-  /** Camera -> uint8 [B, S, S, 3], RGB. */
-  images: Readonly<Record<string, Tensor<'uint8'>>>;
-  /** float32 [B, state_dim], raw proprioception. */
-  state: Tensor<'float32'>;
-  /** What each environment is told, [B]. */
-  prompts: readonly string[];
 }
 
 /**
  * The frozen policy: observation and noise in, actions of a robot out. Its weights never change.
  * `sample` runs on the inference thread; several calls wait for one another there.
  */
-export class FrozenPolicy {
+export class FrozenPolicy implements Disposable {
+  /** policy.json as it was read. */
+  readonly metadata: PolicyContract;
+  private readonly native: NativePolicy;
   private readonly prompts: PromptTable;
 
-  private constructor(
-    private readonly native: NativePolicy,
-    runtime: Runtime,
-    /** policy.json as it was read. */
-    readonly metadata: PolicyContract,
-  ) {
-    this.prompts = new PromptTable(runtime, metadata);
+  private constructor(runtime: Runtime, { folder, contract, modelFile }: PolicyArtefact) {
+    this.metadata = contract;
+    this.native = new NativePolicy(runtime, modelFile, nativeSpec(contract));
+    this.prompts = new PromptTable(runtime, folder, contract);
   }
 
   /**
    * Opens an exported policy.
    *
    * @param folder holds policy.json and policy.pt
-   * @throws PolicyError ERR_DSRL_POLICY_MISSING, _DAMAGED, _HASH
+   * @throws PolicyError ERR_DSRL_POLICY_MISSING, _DAMAGED, _HASH, _LOAD, _CONTRACT, _SPEC
    */
   static load(runtime: Runtime, folder: string): FrozenPolicy {
-    const { contract, modelFile } = readArtefact(folder);
-    const { normalization } = contract;
-    const native = new NativePolicy(runtime, modelFile, {
-      horizon: contract.horizon,
-      noise_dim: contract.noise_dim,
-      state_dim: contract.state_dim,
-      action_dim: contract.action_dim,
-      num_steps: contract.num_steps,
-      num_cameras: contract.cameras.length,
-      image_size: contract.image_size,
-      prompt_length: contract.prompt_length,
-      normalization_eps: normalization.eps,
-      state_mean: normalization.state.mean,
-      state_std: normalization.state.std,
-      action_mean: normalization.actions.mean,
-      action_std: normalization.actions.std,
-      delta_action_mask: (contract.delta_action_mask ?? []).map(Number),
-    });
-    return new FrozenPolicy(native, runtime, contract);
+    return new FrozenPolicy(runtime, readArtefact(folder));
+  }
+
+  /**
+   * As `load`, for a process that has other things to do: policy.pt is hashed piece by piece
+   * between them. Reading it into memory afterwards still takes the event loop: seconds for
+   * several gigabytes.
+   *
+   * @param signal stops the hashing; the promise rejects with its reason
+   */
+  static async open(runtime: Runtime, folder: string, signal?: AbortSignal): Promise<FrozenPolicy> {
+    return new FrozenPolicy(runtime, await openArtefact(folder, signal));
   }
 
   get parameterCount(): number {
@@ -90,7 +80,11 @@ export class FrozenPolicy {
       const key = 'actor.model.num_action_chunks';
       differ(key, model.num_action_chunks, 'more than its horizon', metadata.horizon);
     }
-    const { dsrl_action_noise_dim, dsrl_state_dim } = model.openpi;
+    const { action_horizon, dsrl_action_noise_dim, dsrl_state_dim } = model.openpi;
+    if (action_horizon !== undefined && action_horizon !== metadata.horizon) {
+      const key = 'actor.model.openpi.action_horizon';
+      differ(key, action_horizon, 'its horizon', metadata.horizon);
+    }
     if (dsrl_action_noise_dim !== metadata.noise_dim) {
       const key = 'actor.model.openpi.dsrl_action_noise_dim';
       differ(key, dsrl_action_noise_dim, 'its noise_dim', metadata.noise_dim);
@@ -108,45 +102,44 @@ export class FrozenPolicy {
   }
 
   /**
-   * The policy's actions for given noise: `num_steps` Euler steps of the flow, un-normalised.
+   * The policy's actions for given noise: Euler steps of the flow, un-normalised.
    *
-   * @param noise float32 [B, noise_dim], used for all of the horizon, or [B, H, noise_dim]
-   * @returns float32 [B, H, action_dim]
-   * @throws PolicyError ERR_DSRL_POLICY_CONTRACT where the observation is not what it was made for
+   * @param noise float32 [B * M, noise_dim], used for all of the horizon, or
+   *   [B * M, H, noise_dim]: M noises for each observation, those of one observation adjacent. They
+   *   cost one pass over pictures and prompt.
+   * @param numSteps those of policy.json unless given
+   * @param signal stops between two Euler steps; the promise rejects with its reason
+   * @returns float32 [B * M, H, action_dim]
+   * @throws PolicyError ERR_DSRL_POLICY_CONTRACT where the observation is not what it was made for,
+   *   _TOKENIZER for a new prompt without a tokenizer; UsageError ERR_DSRL_DISPOSED after `dispose`
    */
   async sample(
     observation: PolicyObservation,
     noise: Tensor<'float32'>,
     numSteps: number = this.metadata.num_steps,
+    signal?: AbortSignal,
   ): Promise<Tensor<'float32'>> {
-    const images = this.metadata.cameras.map((camera) => this.imageOf(observation, camera));
-    const { tokens, tokenMask } = this.prompts.tokensOf(observation.prompts);
-    const { state } = observation;
-    return this.native.sample({ images, state, tokens, tokenMask }, noise, numSteps);
+    if (!Number.isInteger(numSteps) || numSteps < 1) {
+      throw new UsageError('ERR_DSRL_NUM_STEPS', `${numSteps} Euler steps cannot be taken`, {
+        hint: `give a whole number of at least 1, or none for ${this.metadata.num_steps}`,
+      });
+    }
+    const images = checkObservation(this.metadata, observation);
+    const { tokens, tokenMask } = await this.prompts.tokensOf(observation.prompts);
+    const inputs = { images, state: observation.state, tokens, tokenMask };
+    return this.native.sample(inputs, noise, numSteps, signal);
   }
 
-  private imageOf({ images }: PolicyObservation, camera: string): Tensor<'uint8'> {
-    const { name, image_size } = this.metadata;
-    const image = images[camera];
-    if (image === undefined) {
-      throw this.mismatch(
-        `the policy ${name} needs the camera \`${camera}\`, ` +
-          `the environment has ${Object.keys(images).join(', ')}`,
-      );
-    }
-    const [, height, width] = image.shape;
-    if (height !== image_size || width !== image_size) {
-      throw this.mismatch(
-        `the policy ${name} takes pictures of ${image_size} x ${image_size}, ` +
-          `the environment's camera \`${camera}\` gives ${height} x ${width}`,
-      );
-    }
-    return image;
+  /** See NativePolicy.sampleFile. */
+  sampleFile(inputs: string, out: string, numSteps = 0, signal?: AbortSignal): Promise<void> {
+    return this.native.sampleFile(inputs, out, numSteps, signal);
   }
 
-  private mismatch(message: string): PolicyError {
-    return new PolicyError('ERR_DSRL_POLICY_CONTRACT', message, {
-      hint: 'export the policy for this environment, or name another with actor.model.model_path',
-    });
+  /** Gives the weights back once no call is under way. Idempotent; later calls are errors. */
+  dispose(): void {
+    this.native.dispose();
+  }
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }

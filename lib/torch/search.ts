@@ -63,7 +63,10 @@ function* recordedBySetup({ packageRoot }: Surroundings): Generator<Candidate, v
   }
 }
 
-function* pythons({ env }: Surroundings): Generator<Candidate, void> {
+/** Python programs in the order of preference; a place without one comes with the reason. */
+export function* pythonPrograms(
+  env: Surroundings['env'],
+): Generator<{ source: string; program: string } | { source: string; verdict: string }, void> {
   // A folder of programs belongs to one environment: python and python3 in it find the same torch.
   const asked = new Set<string>();
   for (const name of ['VIRTUAL_ENV', 'CONDA_PREFIX']) {
@@ -74,7 +77,7 @@ function* pythons({ env }: Surroundings): Generator<Candidate, void> {
     }
     const folder = join(prefix, 'bin');
     asked.add(folder);
-    yield askPython(`${name}=${prefix}`, join(folder, 'python'), env);
+    yield { source: `${name}=${prefix}`, program: join(folder, 'python') };
   }
   const folders = (env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
   for (const name of ['python3', 'python']) {
@@ -83,22 +86,39 @@ function* pythons({ env }: Surroundings): Generator<Candidate, void> {
       yield { source: `${name} on the PATH`, verdict: 'not found' };
     } else if (!asked.has(folder)) {
       asked.add(folder);
-      yield askPython(join(folder, name), join(folder, name), env);
+      yield { source: join(folder, name), program: join(folder, name) };
     }
   }
 }
 
+function* pythons({ env }: Surroundings): Generator<Candidate, void> {
+  for (const place of pythonPrograms(env)) {
+    yield 'verdict' in place ? place : askPython(place.source, place.program, env);
+  }
+}
+
 function askPython(source: string, python: string, env: Surroundings['env']): Candidate {
-  if (!existsSync(python)) return { source, verdict: `no ${python}` };
-  const { status, stdout, error } = spawnSync(python, ['-c', FIND_SPEC], {
+  const answer = runPython(python, FIND_SPEC, env);
+  if ('verdict' in answer) return { source, ...answer };
+  const root: unknown = JSON.parse(answer.lastLine || 'null');
+  return typeof root === 'string' ? { source, root } : { source, verdict: 'no torch package' };
+}
+
+/** What a few lines of Python print last, or the words why they could not run. */
+export function runPython(
+  python: string,
+  code: string,
+  env: Surroundings['env'],
+): { lastLine: string } | { verdict: string } {
+  if (!existsSync(python)) return { verdict: `no ${python}` };
+  const { status, stdout, error } = spawnSync(python, ['-c', code], {
     encoding: 'utf8',
     env: { ...env },
     stdio: ['ignore', 'pipe', 'ignore'],
     timeout: PYTHON_TIMEOUT_MS,
   });
-  if (error !== undefined || status !== 0) return { source, verdict: 'this Python does not run' };
-  const root: unknown = JSON.parse(stdout.trim().split('\n').at(-1) ?? 'null');
-  return typeof root === 'string' ? { source, root } : { source, verdict: 'no torch package' };
+  if (error !== undefined || status !== 0) return { verdict: 'this Python does not run' };
+  return { lastLine: stdout.trim().split('\n').at(-1) ?? '' };
 }
 
 /** ~/.cache/dsrl-native/torch/<version>/, newest first; the package lies in it or in its torch/. */

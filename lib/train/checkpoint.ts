@@ -1,8 +1,9 @@
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -10,129 +11,144 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import * as z from 'zod';
-import { CheckpointError } from '../errors.js';
+import { CheckpointError, DsrlError, EnvironmentSetupError, UsageError } from '../errors.js';
 import { sync } from '../log/files.js';
 import type { Learner, Replay } from '../native/index.js';
-
-export const FORMAT = 'dsrl-native-checkpoint/1';
-
-const count = z.int().min(0);
-
-const counters = z.strictObject({
-  /** Global steps completed. */
-  globalSteps: count,
-  /** Rollouts of all environments. */
-  rollouts: count,
-  /** Decisions: the step of every random stream of acting. */
-  decisions: count,
-  envSteps: count,
-  /** Chunks over all environments. */
-  chunks: count,
-  updates: count,
-  /** Seconds of rollouts and updates, over all resumptions. */
-  trainSeconds: z.number().min(0),
-});
-
-const environments = z.strictObject({
-  position: count,
-  started: z.boolean(),
-  slots: z.array(
-    z.strictObject({
-      task: count,
-      trial: count,
-      elapsed: count,
-      return: z.number(),
-      done: z.boolean(),
-    }),
-  ),
-  backend: z.array(z.number()).nullable(),
-});
+import { type SteeringFile, writeSteering } from '../policy/index.js';
+import { type CheckpointState, hasBegun } from './checkpoint-state.js';
 
 /**
- * state.json. All randomness is a function of the seed and these counters, so there is no further
- * state of generators.
- */
-const schema = z.strictObject({
-  format: z.literal(FORMAT),
-  seed: count,
-  counters,
-  environments,
-  history: z.array(
-    z.strictObject({
-      envSteps: count,
-      success: z.number().nullable(),
-      evalSuccess: z.number().optional(),
-    }),
-  ),
-  /** The resolved configuration, as YAML. */
-  config: z.string(),
-  /** The agent's frame: a resized picture of the policy's first camera, side in pixels. */
-  frame: z.strictObject({ source: z.literal('first_camera'), size: count }),
-  versions: z.record(z.string(), z.string()),
-});
-
-export type CheckpointState = z.output<typeof schema>;
-export type Counters = z.output<typeof counters>;
-
-const FILES = ['agent.safetensors', 'optimizer.safetensors', 'target.safetensors', 'state.json'];
-
-/**
- * Writes `checkpoints/step_N` of a run: everything under a temporary name, synced, then renamed.
- * A crash at any moment leaves the older checkpoints whole and `last` pointing at one of them.
+ * The checkpoints of a run are folders in its `checkpoints/`:
  *
- * @param keep complete checkpoints that stay
- * @returns the folder
+ * - `step_N`: after N global steps, by the schedule and at the end;
+ * - `step_N.1`, `.2`, ...: after N global steps and a part of the next, when the run was stopped by
+ *   a signal. They go when the next checkpoint is written;
+ * - `last`: a link to the newest.
+ *
+ * Each is written under a temporary name, synced, then renamed: none is ever changed in place.
  */
-export async function writeCheckpoint(
-  runDir: string,
-  parts: { learner: Learner; replay: Replay; state: CheckpointState; keep: number },
-): Promise<string> {
+export interface CheckpointParts {
+  learner: Learner;
+  replay: Replay;
+  state: CheckpointState;
+  /** Makes the folder a policy of its own: `Policy.load(checkpoint)`. */
+  steering: SteeringFile;
+  /** Complete checkpoints at borders of global steps that stay. */
+  keep: number;
+  /**
+   * The checkpoint that this run has written last or went on from. Later ones in the folder are of
+   * a line that was left by going back to this one: they are removed, and nothing of them is used.
+   */
+  previous: string | null;
+}
+
+/**
+ * Writes a checkpoint. A crash at any moment leaves older ones whole and `last` pointing at one.
+ *
+ * @returns the folder
+ * @throws EnvironmentSetupError ERR_DSRL_CHECKPOINT_WRITE, for a full disk above all
+ */
+export async function writeCheckpoint(runDir: string, parts: CheckpointParts): Promise<string> {
   const folder = join(runDir, 'checkpoints');
-  const name = `step_${parts.state.counters.globalSteps}`;
-  const target = join(folder, name);
+  try {
+    return await write(folder, parts);
+  } catch (cause) {
+    if (cause instanceof DsrlError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new EnvironmentSetupError(
+      'ERR_DSRL_CHECKPOINT_WRITE',
+      `cannot write a checkpoint in ${folder}: ${reason}`,
+      { hint: 'make room there, or make it writable; then go on with --resume', cause },
+    );
+  }
+}
+
+async function write(folder: string, parts: CheckpointParts): Promise<string> {
+  const { learner, replay, state, steering, previous } = parts;
+  for (const leftover of readdirSync(folder).filter((name) => /^\.step_.*\.tmp$/.test(name))) {
+    rmSync(join(folder, leftover), { recursive: true, force: true });
+  }
+  const name = nameOf(folder, state);
   const temporary = join(folder, `.${name}.tmp`);
-  const previous = stepsOf(folder)
-    .filter((step) => step !== name)
-    .at(-1);
-  rmSync(temporary, { recursive: true, force: true });
   mkdirSync(join(temporary, 'replay'), { recursive: true });
-  const { learner, replay, state } = parts;
   learner.saveAgent(join(temporary, 'agent.safetensors'));
   learner.saveOptimizer(join(temporary, 'optimizer.safetensors'));
   learner.saveTarget(join(temporary, 'target.safetensors'));
-  await replay.save(
-    join(temporary, 'replay'),
-    previous === undefined ? undefined : join(folder, previous, 'replay'),
-  );
+  const before = previous === null ? undefined : join(previous, 'replay');
+  await replay.save(join(temporary, 'replay'), before);
   writeFileSync(join(temporary, 'state.json'), `${JSON.stringify(state, null, 1)}\n`);
+  writeSteering(temporary, steering);
   syncTree(temporary);
 
-  rmSync(target, { recursive: true, force: true });
-  renameSync(temporary, target);
+  // `last` points at `previous`, so it stays right whatever happens between these lines.
+  if (previous !== null) remove(folder, laterThan(folder, previous));
+  renameSync(temporary, join(folder, name));
   sync(folder);
   pointLast(folder, name);
-  for (const old of stepsOf(folder).slice(0, -parts.keep)) {
-    if (old !== name) rmSync(join(folder, old), { recursive: true, force: true });
+  prune(folder, name, parts.keep);
+  return join(folder, name);
+}
+
+/** Never the name of a checkpoint that is there and stays: a rename onto it would not be atomic. */
+function nameOf(folder: string, { counters, step }: CheckpointState): string {
+  const border = `step_${counters.globalSteps}`;
+  if (!hasBegun(step)) return border;
+  for (let part = 1; ; part++) {
+    if (!existsSync(join(folder, `${border}.${part}`))) return `${border}.${part}`;
   }
-  return target;
+}
+
+/** Keeps the newest `keep` at borders, and of those between borders `newest` alone. */
+function prune(folder: string, newest: string, keep: number): void {
+  const names = stepsOf(folder);
+  const between = names.filter((name) => name.includes('.') && name !== newest);
+  const borders = names.filter((name) => !name.includes('.'));
+  remove(folder, [...between, ...borders.slice(0, -keep)]);
+}
+
+function remove(folder: string, names: readonly string[]): void {
+  for (const name of names) rmSync(join(folder, name), { recursive: true, force: true });
 }
 
 /** `last` is a relative link, exchanged in one rename. */
 function pointLast(folder: string, name: string): void {
+  const last = join(folder, 'last');
   const temporary = join(folder, '.last.tmp');
   rmSync(temporary, { force: true });
   symlinkSync(name, temporary);
-  renameSync(temporary, join(folder, 'last'));
+  if (!isLink(last)) rmSync(last, { recursive: true, force: true }); // a copy's folder
+  renameSync(temporary, last);
   sync(folder);
+}
+
+/**
+ * A run goes on from `checkpoint`: `last` is this one from now on, so that whatever stops the run
+ * before its next checkpoint, `--resume last` stays on the line that was chosen.
+ *
+ * @returns the names of later checkpoints; the next one that is written removes them
+ */
+export function adoptCheckpoint(checkpoint: string): string[] {
+  const folder = dirname(checkpoint);
+  const name = basename(checkpoint);
+  if (name !== 'last') pointLast(folder, name);
+  return laterThan(folder, checkpoint);
+}
+
+/** The checkpoints of `folder` that come after this one. */
+function laterThan(folder: string, checkpoint: string): string[] {
+  const names = stepsOf(folder);
+  const place = names.indexOf(basename(checkpoint));
+  return place === -1 ? [] : names.slice(place + 1);
 }
 
 /** Complete checkpoints in the order of their steps. */
 function stepsOf(folder: string): string[] {
-  const step = (name: string) => Number(name.slice('step_'.length));
   return readdirSync(folder)
-    .filter((name) => /^step_\d+$/.test(name))
-    .sort((a, b) => step(a) - step(b));
+    .map((name) => ({ name, parts: /^step_(\d+)(?:\.(\d+))?$/.exec(name) }))
+    .filter(({ parts }) => parts !== null)
+    .map(({ name, parts }) => ({ name, step: Number(parts?.[1]), part: Number(parts?.[2] ?? 0) }))
+    .sort((a, b) => a.step - b.step || a.part - b.part)
+    .map(({ name }) => name);
 }
 
 function syncTree(folder: string): void {
@@ -155,14 +171,12 @@ export function resolveCheckpoint(path: string): string {
   const candidates = [
     folder,
     ...[join(folder, 'checkpoints'), folder].flatMap((place) => [
-      join(place, 'last'),
-      ...newestIn(place),
+      ...(isLink(join(place, 'last')) ? [join(place, 'last')] : []),
+      ...newestIn(place), // where `last` is none: a tree that was copied without its links
     ]),
   ];
   const found = candidates.find((candidate) => existsSync(join(candidate, 'state.json')));
-  if (found !== undefined) {
-    return basename(found) === 'last' ? join(dirname(found), linkTarget(found)) : found;
-  }
+  if (found !== undefined) return isLink(found) ? resolve(found, '..', readlinkSync(found)) : found;
   throw new CheckpointError('ERR_DSRL_CHECKPOINT_MISSING', `there is no checkpoint in ${folder}`, {
     hint: 'name a run folder, its checkpoints/last, or a checkpoints/step_N',
   });
@@ -175,56 +189,19 @@ function newestIn(place: string): string[] {
     .map((name) => join(place, name));
 }
 
-/** The step_N behind `last`; found by its number, so that a copied tree without links works too. */
-function linkTarget(last: string): string {
-  const state = readCheckpointState(last);
-  const name = `step_${state.counters.globalSteps}`;
-  return existsSync(join(dirname(last), name)) ? name : basename(last);
-}
-
-/** The run that a checkpoint folder belongs to. */
-export function runOf(checkpoint: string): string {
-  return dirname(dirname(resolve(checkpoint)));
+function isLink(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
 }
 
 /**
- * Reads and checks state.json, and that the other files are there.
+ * The run that a checkpoint belongs to.
  *
- * @throws CheckpointError ERR_DSRL_CHECKPOINT_{MISSING, DAMAGED, FORMAT}
+ * @throws UsageError ERR_DSRL_NO_RUN for a checkpoint that lies somewhere else
  */
-export function readCheckpointState(checkpoint: string): CheckpointState {
-  for (const file of [...FILES, 'replay']) {
-    if (existsSync(join(checkpoint, file))) continue;
-    throw new CheckpointError(
-      'ERR_DSRL_CHECKPOINT_MISSING',
-      `the checkpoint ${checkpoint} has no ${file}`,
-      { hint: 'use another step_N of the same run' },
-    );
-  }
-  const path = join(checkpoint, 'state.json');
-  let json: unknown;
-  try {
-    json = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    throw new CheckpointError('ERR_DSRL_CHECKPOINT_DAMAGED', `${path} is no JSON`, {
-      hint: 'use another step_N of the same run',
-      cause,
-    });
-  }
-  const format = (json as { format?: unknown } | null)?.format;
-  if (format !== FORMAT) {
-    throw new CheckpointError(
-      'ERR_DSRL_CHECKPOINT_FORMAT',
-      `${path}: the format is ${JSON.stringify(format) ?? 'missing'}, expected "${FORMAT}"`,
-      { hint: 'read it with the version of dsrl-native that wrote it' },
-    );
-  }
-  const parsed = schema.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw new CheckpointError(
-    'ERR_DSRL_CHECKPOINT_DAMAGED',
-    `${path}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not valid'}`,
-    { hint: 'use another step_N of the same run' },
-  );
+export function runOf(checkpoint: string): string {
+  const folder = dirname(resolve(checkpoint));
+  if (basename(folder) === 'checkpoints') return dirname(folder);
+  throw new UsageError('ERR_DSRL_NO_RUN', `${checkpoint} lies in no run's checkpoints folder`, {
+    hint: 'put it into <run>/checkpoints/, or start a new run with runner.ckpt_path=<checkpoint>',
+  });
 }

@@ -1,4 +1,4 @@
-import type { Config } from '../config/index.js';
+import { type Config, TRIALS_PER_TASK } from '../config/index.js';
 import { Environments, ResetSchedule, type ResetSource, selectResets } from '../envs/index.js';
 import {
   type Runtime,
@@ -10,6 +10,9 @@ import type { FrozenPolicy } from '../policy/index.js';
 
 /** Side of the pictures that tabletop draws. */
 const TABLETOP_PICTURE = 64;
+
+/** What LIBERO's users send while objects settle: no motion, the gripper opening. */
+const LIBERO_NO_OPERATION = [0, 0, 0, 0, 0, 0, -1];
 
 type Role = 'train' | 'eval';
 
@@ -28,6 +31,7 @@ export function configuredResets(config: Config, role: Role, numTasks: number) {
   const env = config.env[role];
   return selectResets({
     numTasks,
+    trialsPerTask: TRIALS_PER_TASK,
     trials: env.trials,
     taskIds: env.task_id_filter,
     specificResetId: env.specific_reset_id,
@@ -68,7 +72,10 @@ export function createEnvironments(
     chunkReward: config.algorithm.chunk_reward,
     gamma: config.algorithm.gamma,
     frameSize: config.actor.model.openpi.dsrl_image_size,
-    prompt: () => 'tidy', // tabletop's one instruction; the layout tells the task
+    warmUp:
+      env.env_type === 'libero'
+        ? { steps: env.warmup_steps, action: LIBERO_NO_OPERATION }
+        : undefined,
   });
 }
 

@@ -1,7 +1,6 @@
 import type { Config } from '../config/index.js';
 import { type EpisodeRecord, type Observation, type Reset, ResetList } from '../envs/index.js';
-import { AbortedError } from '../errors.js';
-import { type Agent, type Runtime, randomNormal, Tensor } from '../native/index.js';
+import { type Agent, type Runtime, randomNormal, randomUniform, Tensor } from '../native/index.js';
 import {
   configuredResets,
   createBackend,
@@ -57,7 +56,7 @@ export interface EvaluationResult {
  * Runs the configured (task, trial) once each, at most `env.eval.total_num_envs` of them, in waves.
  * Environments and random streams are its own, so a training around it goes on unchanged.
  *
- * @throws AbortedError if the signal fires between two chunks
+ * @throws the signal's reason, between two chunks, once it is aborted
  */
 export async function evaluate(request: EvaluationRequest): Promise<EvaluationResult> {
   const { config, runtime, repeats = 1 } = request;
@@ -89,11 +88,7 @@ async function runWave(
   let obs = await envs.reset();
   try {
     while (!envs.allDone) {
-      if (signal?.aborted === true) {
-        throw new AbortedError('SIGINT', 'the evaluation was stopped', {
-          hint: 'run it again; it keeps no state',
-        });
-      }
+      signal?.throwIfAborted();
       const noise = await draw.next(obs, backend.numEnvs);
       const actions = await policy.sample(obs, noise, config.actor.model.num_steps);
       noise.dispose();
@@ -127,26 +122,26 @@ class NoiseSource {
     }
     const { horizon, noise_dim: width } = policy.metadata;
     switch (noise) {
-      case 'iid':
-        return this.#tensor(this.#normal(step, envs, horizon * width), [envs, horizon, width]);
+      case 'iid': {
+        const values = this.#draw(randomNormal, step, envs, horizon * width);
+        return this.#tensor(values, [envs, horizon, width]);
+      }
       case 'tiled':
-        return this.#tensor(this.#normal(step, envs, width), [envs, width]);
+        return this.#tensor(this.#draw(randomNormal, step, envs, width), [envs, width]);
       case 'uniform': {
-        // exp(-(x^2 + y^2) / 2) of two normals is uniform in (0, 1).
-        const normals = this.#normal(step, envs, 2 * width);
         const bound = config.actor.model.openpi.dsrl_noise_magnitude;
-        const values = Float32Array.from({ length: envs * width }, (_, index) => {
-          const [x, y] = [normals[2 * index] as number, normals[2 * index + 1] as number];
-          return bound * (2 * Math.exp(-(x * x + y * y) / 2) - 1);
-        });
-        return this.#tensor(values, [envs, width]);
+        const values = this.#draw(randomUniform, step, envs, width);
+        return this.#tensor(
+          values.map((value) => bound * (2 * value - 1)),
+          [envs, width],
+        );
       }
     }
   }
 
-  #normal(step: number, rows: number, columns: number): Float32Array {
+  #draw(random: typeof randomNormal, step: number, rows: number, columns: number): Float32Array {
     const { runtime, config } = this.#request;
-    const drawn = randomNormal(runtime, BigInt(config.seed), 'eval.noise', step, rows, columns);
+    const drawn = random(runtime, BigInt(config.seed), 'eval.noise', step, rows, columns);
     const values = Float32Array.from(drawn.read() as Float32Array);
     drawn.dispose();
     return values;

@@ -1,10 +1,6 @@
 /** The training loop, its evaluation, and what it leaves on disk. */
-export {
-  type CheckpointState,
-  readCheckpointState,
-  resolveCheckpoint,
-  runOf,
-} from './checkpoint.js';
+export { resolveCheckpoint, runOf } from './checkpoint.js';
+export { type CheckpointState, readCheckpointState } from './checkpoint-state.js';
 export {
   type EvaluationRequest,
   type EvaluationResult,
@@ -14,6 +10,8 @@ export {
   wilson,
 } from './evaluation.js';
 export { type TrainRequest, type TrainSummary, train } from './loop.js';
-export { createRunFolder } from './run-folder.js';
+export { checkpointConfig, compareWithCheckpoint } from './resume.js';
+export { chooseRunFolder } from './run-folder.js';
 export { type HistoryPoint, loadAgent } from './session.js';
 export { learnerSettings, networkSizes } from './settings.js';
+export { Trainer, type TrainerEvent, type TrainerOptions } from './trainer.js';

@@ -1,6 +1,7 @@
 import type { EpisodeRecord } from '../envs/index.js';
 import { DivergedError } from '../errors.js';
 import type { UpdateRow } from '../native/index.js';
+import type { EvaluationResult } from './evaluation.js';
 
 /** The learner's names -> the run's tags (RLinf's). */
 const TAGS: Readonly<Record<string, string>> = {
@@ -50,13 +51,30 @@ export function episodeTags(episodes: readonly EpisodeRecord[]): Record<string, 
   };
 }
 
+/** How many episodes the environments themselves broke off; no tag where none was. */
+export function failureTags(failures: { failed: number; lost: number }): Record<string, number> {
+  const tags: Record<string, number> = {};
+  if (failures.failed > 0) tags['env/failed_episodes'] = failures.failed;
+  if (failures.lost > 0) tags['env/lost_episodes'] = failures.lost;
+  return tags;
+}
+
+export function evaluationTags(result: EvaluationResult): Record<string, number> {
+  return {
+    'eval/success_once': result.success,
+    'eval/success_at_end': result.success_at_end,
+    'eval/return': result.return,
+    'eval/episode_len': result.episode_len,
+    'eval/reward': result.reward,
+    'eval/num_trajectories': result.episodes,
+  };
+}
+
 /**
  * @throws DivergedError for an update whose metrics are not finite, or for weights that are not
  */
 export function refuseDiverged(rows: readonly UpdateRow[], weightsFinite: boolean): void {
-  const hint =
-    'go on from the last checkpoint with --resume last, with a lower actor.optim.lr or ' +
-    'actor.critic_optim.lr';
+  const hint = 'lower the learning rates, actor.optim.lr and actor.critic_optim.lr';
   for (const row of rows) {
     const bad = Object.entries(row).find(([, value]) => !Number.isFinite(value));
     if (bad === undefined) continue;

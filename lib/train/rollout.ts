@@ -1,10 +1,12 @@
 import type { Config } from '../config/index.js';
 import type { Environments, EpisodeRecord } from '../envs/index.js';
 import type { Agent, Replay } from '../native/index.js';
-import type { Counters } from './checkpoint.js';
+import type { Counters, StepUnderWay } from './checkpoint-state.js';
 import type { SamplingPolicy } from './environments.js';
 
 export interface RolloutParts {
+  /** Is told of every episode as it ends. */
+  onEpisode?: ((episode: EpisodeRecord) => void) | undefined;
   config: Config;
   envs: Environments;
   agent: Agent;
@@ -12,56 +14,79 @@ export interface RolloutParts {
   replay: Replay;
   /** Counted on here. */
   counters: Counters;
+  /** Counted on here: its `decisions` say where in the rollout it stands. */
+  step: StepUnderWay;
 }
 
-export interface RolloutResult {
-  episodes: EpisodeRecord[];
-  /** Milliseconds inside the environments and inside the policy. */
-  envTime: number;
-  policyTime: number;
-}
-
-/** One rollout of all environments: at most `chunks` decisions each, every one into the replay. */
-export async function rollOut(parts: RolloutParts, chunks: number): Promise<RolloutResult> {
-  const { config, envs, agent, policy, replay, counters } = parts;
-  const result: RolloutResult = { episodes: [], envTime: 0, policyTime: 0 };
-  let obs = await envs.startRollout();
+/**
+ * One rollout of all environments, or the rest of one that was interrupted: at most `chunks`
+ * decisions each, every one into the replay.
+ *
+ * @returns false if `signal` has stopped it at the border of a chunk; the call for the same step
+ *   goes on there
+ */
+export async function rollOut(
+  parts: RolloutParts,
+  chunks: number,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const { envs, counters, step } = parts;
+  const stopped = () => signal?.aborted === true;
+  // Not between the resets and the first chunk: a reset that was taken cannot be given back.
+  if (stopped()) return false;
+  let obs = step.decisions === 0 ? await envs.startRollout() : await envs.observe();
   try {
-    for (let chunk = 0; chunk < chunks && !envs.allDone; chunk++) {
-      const { frame, state } = obs;
-      const noise = await agent.act({ frame, state }, { step: counters.decisions });
-      const began = performance.now();
-      const actions = await policy.sample(obs, noise, config.actor.model.num_steps);
-      const sampled = performance.now();
-      const stepped = await envs.stepChunk(actions);
-      result.policyTime += sampled - began;
-      result.envTime += performance.now() - sampled;
-      const { next, rewards, steps, terminated, active } = stepped;
-      replay.append({
-        frame,
-        state,
-        nextFrame: next.frame,
-        nextState: next.state,
-        noise,
-        rewards,
-        steps,
-        terminated,
-        active,
-        version: agent.version,
-      });
-      actions.dispose();
-      noise.dispose();
-      obs.dispose();
-      if (next !== stepped.obs) next.dispose();
-      obs = stepped.obs;
-      result.episodes.push(...stepped.episodes);
-      counters.decisions += 1;
-      counters.envSteps += stepped.envSteps;
-      counters.chunks += stepped.chunks;
+    while (step.decisions < chunks && !envs.allDone) {
+      obs = await decide(parts, obs);
+      if (stopped()) return false;
     }
   } finally {
     obs.dispose();
   }
   counters.rollouts += 1;
-  return result;
+  step.rollouts += 1;
+  step.decisions = 0;
+  return true;
+}
+
+type Observation = Awaited<ReturnType<Environments['observe']>>;
+
+/** Noise, actions, one chunk of all environments, into the replay. Disposes of `obs`. */
+async function decide(parts: RolloutParts, obs: Observation): Promise<Observation> {
+  const { config, envs, agent, policy, replay, counters, step } = parts;
+  const { frame, state } = obs;
+  const noise = await agent.act({ frame, state }, { step: counters.decisions });
+  const began = performance.now();
+  const actions = await policy.sample(obs, noise, config.actor.model.num_steps);
+  const sampled = performance.now();
+  const stepped = await envs.stepChunk(actions);
+  step.seconds.policy += (sampled - began) / 1000;
+  step.seconds.environment += (performance.now() - sampled) / 1000;
+  const { next, rewards, steps, terminated, active } = stepped;
+  replay.append({
+    frame,
+    state,
+    nextFrame: next.frame,
+    nextState: next.state,
+    noise,
+    rewards,
+    steps,
+    terminated,
+    active,
+    version: agent.version,
+  });
+  actions.dispose();
+  noise.dispose();
+  obs.dispose();
+  if (next !== stepped.obs) next.dispose();
+  step.episodes.push(...stepped.episodes);
+  for (const episode of stepped.episodes) parts.onEpisode?.(episode);
+  for (const { kind } of stepped.failures) step.failures[kind] += 1;
+  step.decisions += 1;
+  step.envSteps += stepped.envSteps;
+  step.chunks += stepped.chunks;
+  counters.decisions += 1;
+  counters.envSteps += stepped.envSteps;
+  counters.chunks += stepped.chunks;
+  return stepped.obs;
 }

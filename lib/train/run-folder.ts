@@ -1,36 +1,66 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { type Config, configToYaml } from '../config/index.js';
-import { EnvironmentSetupError, UsageError } from '../errors.js';
+import { DsrlError, EnvironmentSetupError, UsageError } from '../errors.js';
 import type { Runtime } from '../native/index.js';
 
 /**
- * Makes a run's folder with its config.yaml and env.json:
- * `<log_path>/<experiment_name>-<YYYYMMDD-HHMMSS>-s<seed>`, or `runDir` itself.
+ * The folder of a new run: `<log_path>/<experiment_name>-<YYYYMMDD-HHMMSS>-s<seed>`, or `runDir`
+ * itself. Finds out, without making anything, whether it can be made: a policy of several gigabytes
+ * is opened after this.
  *
  * @returns the absolute path
  * @throws UsageError ERR_DSRL_RUN_EXISTS for a folder that holds something
  * @throws EnvironmentSetupError ERR_DSRL_RUN_UNWRITABLE
  */
-export function createRunFolder(
+export function chooseRunFolder(
   config: Config,
-  runtime: Runtime,
   runDir: string | undefined,
   now: Date = new Date(),
 ): string {
   const { log_path, experiment_name } = config.runner.logger;
   const name = `${experiment_name}-${timestamp(now)}-s${config.seed}`;
   const folder = resolve(runDir ?? join(log_path, name));
-  refuseOccupied(folder);
-  try {
+  let parent = folder;
+  while (!existsSync(parent)) parent = dirname(parent);
+  writing(folder, () => {
+    refuseOccupied(folder);
+    if (!statSync(parent).isDirectory()) throw new Error(`${parent} is not a folder`);
+    accessSync(parent, constants.W_OK | constants.X_OK);
+  });
+  return folder;
+}
+
+/**
+ * Makes the folder of a new run with its config.yaml and env.json.
+ *
+ * @throws UsageError ERR_DSRL_RUN_EXISTS, EnvironmentSetupError ERR_DSRL_RUN_UNWRITABLE
+ */
+export function createRunFolder(folder: string, config: Config, runtime: Runtime): void {
+  const environment = { ...versions(runtime), ...machine(), began: new Date().toISOString() };
+  writing(folder, () => {
+    refuseOccupied(folder);
     mkdirSync(join(folder, 'checkpoints'), { recursive: true });
     writeFileSync(join(folder, 'config.yaml'), configToYaml(config));
-    writeFileSync(
-      join(folder, 'env.json'),
-      `${JSON.stringify({ ...versions(runtime), ...machine(), began: now.toISOString() }, null, 2)}\n`,
-    );
+    writeFileSync(join(folder, 'env.json'), `${JSON.stringify(environment, null, 2)}\n`);
+  });
+}
+
+function writing(folder: string, body: () => void): void {
+  try {
+    body();
   } catch (cause) {
+    if (cause instanceof DsrlError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new EnvironmentSetupError(
       'ERR_DSRL_RUN_UNWRITABLE',
@@ -38,7 +68,6 @@ export function createRunFolder(
       { hint: 'name a writable folder: --run-dir DIR, or runner.logger.log_path=DIR', cause },
     );
   }
-  return folder;
 }
 
 function refuseOccupied(folder: string): void {

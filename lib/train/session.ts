@@ -1,23 +1,24 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import {
   type Config,
   configToYaml,
   replayCapacity,
   resolveModelPath,
-  sampleWindow,
   transitionsPerRollout,
 } from '../config/index.js';
-import type { Environments } from '../envs/index.js';
-import { CheckpointError } from '../errors.js';
+import type { Environments, EpisodeRecord } from '../envs/index.js';
+import { CheckpointError, UsageError } from '../errors.js';
 import { Agent, Learner, Replay, type Runtime, type VecEnvBackend } from '../native/index.js';
-import { FrozenPolicy } from '../policy/index.js';
+import { FrozenPolicy, type SteeringFile } from '../policy/index.js';
+import { resolveCheckpoint } from './checkpoint.js';
 import {
   type CheckpointState,
   type Counters,
   FORMAT,
+  freshStep,
   readCheckpointState,
-  resolveCheckpoint,
-} from './checkpoint.js';
+  type StepUnderWay,
+} from './checkpoint-state.js';
 import { createBackend, createEnvironments, trainingSchedule } from './environments.js';
 import { versions } from './run-folder.js';
 import { learnerSettings, networkSizes } from './settings.js';
@@ -39,14 +40,20 @@ export interface Session {
   replay: Replay;
   envs: Environments;
   counters: Counters;
+  step: StepUnderWay;
   history: HistoryPoint[];
+  onEpisode: ((episode: EpisodeRecord) => void) | undefined;
 }
 
 /** Makes the parts of a run, fresh or as a checkpoint has them. */
 export async function openSession(
   config: Config,
   runtime: Runtime,
-  options: { checkpoint?: string | undefined; backend?: VecEnvBackend | undefined },
+  options: {
+    checkpoint?: string | undefined;
+    backend?: VecEnvBackend | undefined;
+    onEpisode?: ((episode: EpisodeRecord) => void) | undefined;
+  },
 ): Promise<Session> {
   const policy = FrozenPolicy.load(runtime, resolveModelPath(config));
   policy.checkFits(config);
@@ -54,6 +61,7 @@ export async function openSession(
   const sizes = networkSizes(config);
   const numEnvs = config.env.train.total_num_envs;
   const backend = options.backend ?? createBackend(runtime, config, 'train', numEnvs);
+  checkBackend(backend, numEnvs, policy);
   const schedule = trainingSchedule(runtime, config, backend.numTasks);
   const session: Session = {
     config,
@@ -64,8 +72,7 @@ export async function openSession(
     replay: new Replay(
       runtime,
       sizes,
-      // What has left the sample window is never drawn again, so it is not kept either.
-      sampleWindow(config),
+      replayCapacity(config),
       backend.numEnvs,
       config.algorithm.replay_buffer.device === 'cuda' ? runtime.device : 'cpu',
     ),
@@ -79,7 +86,9 @@ export async function openSession(
       updates: 0,
       trainSeconds: 0,
     },
+    step: freshStep(),
     history: [],
+    onEpisode: options.onEpisode,
   };
   if (options.checkpoint !== undefined) await restore(session, options.checkpoint);
   else startFrom(session);
@@ -96,9 +105,25 @@ function startFrom({ config, learner }: Session): void {
 }
 
 async function restore(session: Session, checkpoint: string): Promise<void> {
-  const { config, learner, replay, envs } = session;
+  const { learner, replay, envs, policy } = session;
   const state = readCheckpointState(checkpoint);
-  checkFits(config, state, envs.numEnvs, checkpoint);
+  const { name, sha256 } = policy.metadata;
+  if (state.policy.sha256 !== sha256['policy.pt']) {
+    throw new CheckpointError(
+      'ERR_DSRL_CHECKPOINT_MISMATCH',
+      `the checkpoint ${checkpoint} was made with the policy ${state.policy.name}, whose ` +
+        `policy.pt has sha256 ${state.policy.sha256}; that of ${name} is ${sha256['policy.pt']}`,
+      { hint: 'type `actor.model.model_path=<folder of that policy>`, or begin a new run' },
+    );
+  }
+  const { started, slots } = state.environments;
+  if (started && slots.length !== envs.numEnvs) {
+    throw new CheckpointError(
+      'ERR_DSRL_CHECKPOINT_DAMAGED',
+      `${join(checkpoint, 'state.json')} has ${slots.length} environments, not ${envs.numEnvs}`,
+      { hint: 'use another step_N of the same run' },
+    );
+  }
   learner.loadAgent(join(checkpoint, 'agent.safetensors'));
   learner.loadTarget(join(checkpoint, 'target.safetensors'));
   learner.loadOptimizer(join(checkpoint, 'optimizer.safetensors'));
@@ -106,6 +131,7 @@ async function restore(session: Session, checkpoint: string): Promise<void> {
   await replay.load(join(checkpoint, 'replay'));
   await envs.load(state.environments);
   Object.assign(session.counters, state.counters);
+  session.step = state.step;
   session.history = state.history.map((point) => {
     const { envSteps, success, evalSuccess } = point;
     const rest = evalSuccess === undefined ? {} : { evalSuccess };
@@ -113,44 +139,55 @@ async function restore(session: Session, checkpoint: string): Promise<void> {
   });
 }
 
-function checkFits(
-  config: Config,
-  state: CheckpointState,
-  numEnvs: number,
-  checkpoint: string,
-): void {
-  const size = config.actor.model.openpi.dsrl_image_size;
-  const slots = state.environments.slots.length;
+/** A backend of the caller's has to be what the configuration and the policy say. */
+function checkBackend(backend: VecEnvBackend, numEnvs: number, policy: FrozenPolicy): void {
+  const { action_dim } = policy.metadata;
   const differences = [
-    ['actor.model.openpi.dsrl_image_size', size, state.frame.size],
-    ['seed', config.seed, state.seed],
-    ['env.train.total_num_envs', numEnvs, slots === 0 ? numEnvs : slots],
+    ['numEnvs', backend.numEnvs, 'env.train.total_num_envs', numEnvs],
+    ['actionDim', backend.actionDim, "the policy's action_dim", action_dim],
   ] as const;
-  for (const [key, configured, saved] of differences) {
-    if (configured === saved) continue;
-    throw new CheckpointError(
-      'ERR_DSRL_CHECKPOINT_MISMATCH',
-      `the checkpoint ${checkpoint} has ${key} ${saved}, the configuration ${configured}`,
-      { hint: `type \`${key}=${saved}\`, or begin a new run` },
+  for (const [property, found, key, expected] of differences) {
+    if (found === expected) continue;
+    throw new UsageError(
+      'ERR_DSRL_BACKEND',
+      `the environment's ${property} is ${found}, ${key} is ${expected}`,
+      { hint: 'make both the same: the configuration counts, or another policy' },
     );
   }
 }
 
-/** What state.json says of a session, at the border of a global step. */
+/** What state.json says of a session, between two chunks or two updates. */
 export function checkpointState(session: Session): CheckpointState {
-  const { config, runtime, counters, envs, history } = session;
+  const { config, runtime, counters, envs, history, step, policy } = session;
+  const { name, sha256 } = policy.metadata;
   return {
     format: FORMAT,
     seed: config.seed,
     counters: { ...counters },
+    step,
     environments: envs.save(),
     history: history.map((point) => ({
       ...point,
       success: Number.isNaN(point.success) ? null : point.success,
     })),
     config: configToYaml(config),
+    policy: { name, sha256: sha256['policy.pt'] },
     frame: { source: 'first_camera', size: config.actor.model.openpi.dsrl_image_size },
     versions: versions(runtime),
+  };
+}
+
+/** What makes a checkpoint a policy that needs no configuration. */
+export function steeringOf({ config, policy, learner }: Session): SteeringFile {
+  const { num_action_chunks, num_steps } = config.actor.model;
+  const sha256 = policy.metadata.sha256['policy.pt'];
+  return {
+    policy: { folder: resolve(resolveModelPath(config)), sha256 },
+    sizes: networkSizes(config),
+    version: learner.updates,
+    seed: config.seed,
+    chunk: num_action_chunks,
+    num_steps,
   };
 }
 

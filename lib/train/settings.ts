@@ -1,4 +1,4 @@
-import type { Config } from '../config/index.js';
+import { type Config, sampleWindow } from '../config/index.js';
 import { ConfigError } from '../errors.js';
 import type { LearnerSettings, NetworkSizes } from '../native/index.js';
 
@@ -64,5 +64,6 @@ export function learnerSettings(config: Config): LearnerSettings {
     critic_subsample_size: Math.max(0, algorithm.critic_subsample_size),
     critic_actor_ratio: algorithm.critic_actor_ratio,
     batch_size: actor.global_batch_size,
+    sample_window: sampleWindow(config),
   };
 }

@@ -1,14 +1,18 @@
 #include <ATen/Parallel.h>
 #include <malloc.h>
 #include <torch/headeronly/version.h>
+#include <unistd.h>
 
+#include "addon/cancellation_handle.h"
 #include "addon/compute_thread.h"
 #include "addon/environment.h"
-#include "addon/environment_handles.h"
 #include "addon/guard.h"
 #include "addon/learner_handle.h"
+#include "addon/policy_handle.h"
 #include "addon/settings.h"
+#include "addon/tensor_files.h"
 #include "addon/tensor_handle.h"
+#include "addon/vec_env_handle.h"
 #include "core/random/tensor_random.h"
 
 namespace dsrl::addon {
@@ -42,6 +46,16 @@ Napi::Value RandomNormal(const Napi::CallbackInfo& info) {
                               random_normal(stream, info[2].As<Napi::Number>().Int64Value(),
                                             info[3].As<Napi::Number>().Int64Value(),
                                             info[4].As<Napi::Number>().Int64Value(), at::kCPU));
+  });
+}
+
+Napi::Value RandomUniform(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const RandomStream stream(seed_argument(info[0]), info[1].As<Napi::String>().Utf8Value());
+    return TensorHandle::wrap(info.Env(),
+                              random_uniform(stream, info[2].As<Napi::Number>().Int64Value(),
+                                             info[3].As<Napi::Number>().Int64Value(),
+                                             info[4].As<Napi::Number>().Int64Value()));
   });
 }
 
@@ -83,15 +97,24 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("getThreads", Napi::Function::New(env, GetThreads));
   exports.Set("resizeFrames", Napi::Function::New(env, ResizeFrames));
   exports.Set("randomNormal", Napi::Function::New(env, RandomNormal));
+  exports.Set("randomUniform", Napi::Function::New(env, RandomUniform));
   exports.Set("randomStream", Napi::Function::New(env, RandomStreamValues));
-  exports.Set("shutdown",
-              Napi::Function::New(env, [](const Napi::CallbackInfo&) { stop_all_threads(); }));
+  exports.Set("shutdown", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
+                stop_threads(info.Env());
+              }));
+  // At once: no exit listener, no destructor, and above all no wait for a job under way, which for
+  // a large policy is minutes. Nothing half-written can matter: files are renamed into place.
+  exports.Set("exitAtOnce", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
+                _exit(info[0].As<Napi::Number>().Int32Value());
+              }));
+  CancellationHandle::Register(env, exports);
   TensorHandle::Register(env, exports);
   AgentHandle::Register(env, exports);
   ReplayHandle::Register(env, exports);
   LearnerHandle::Register(env, exports);
   PolicyHandle::Register(env, exports);
-  TabletopHandle::Register(env, exports);
+  VecEnvHandle::Register(env, exports);
+  register_tensor_files(env, exports);
   return exports;
 }
 

@@ -1,61 +1,15 @@
 #include "addon/settings.h"
 
-#include <map>
 #include <string>
-#include <vector>
+
+#include "addon/fields.h"
 
 namespace dsrl::addon {
 namespace {
 
-[[noreturn]] void mistyped(const Napi::Object& object, const char* name, const char* expected) {
-  throw Napi::TypeError::New(object.Env(), std::string(name) + " must be " + expected);
-}
-
-double number(const Napi::Object& object, const char* name) {
-  const Napi::Value value = object.Get(name);
-  if (!value.IsNumber()) mistyped(object, name, "a number");
-  return value.As<Napi::Number>().DoubleValue();
-}
-
-int64_t integer(const Napi::Object& object, const char* name) {
-  return static_cast<int64_t>(number(object, name));
-}
-
-bool boolean(const Napi::Object& object, const char* name) {
-  const Napi::Value value = object.Get(name);
-  if (!value.IsBoolean()) mistyped(object, name, "a boolean");
-  return value.As<Napi::Boolean>().Value();
-}
-
-template <typename T>
-std::vector<T> numbers(const Napi::Object& object, const char* name) {
-  const Napi::Value value = object.Get(name);
-  if (!value.IsArray()) mistyped(object, name, "a list of numbers");
-  const auto array = value.As<Napi::Array>();
-  std::vector<T> result;
-  for (uint32_t i = 0; i < array.Length(); ++i) {
-    const Napi::Value item = array.Get(i);
-    if (!item.IsNumber()) mistyped(object, name, "a list of numbers");
-    result.push_back(static_cast<T>(item.As<Napi::Number>().DoubleValue()));
-  }
-  return result;
-}
-
-template <typename T>
-T choice(const Napi::Object& object, const char* name, const std::map<std::string, T>& choices) {
-  const Napi::Value value = object.Get(name);
-  if (value.IsString()) {
-    const auto found = choices.find(value.As<Napi::String>().Utf8Value());
-    if (found != choices.end()) return found->second;
-  }
-  std::string expected = "one of";
-  for (const auto& [key, unused] : choices) expected += " '" + key + "'";
-  mistyped(object, name, expected.c_str());
-}
-
 AdamConfig adam(const Napi::Object& object, const std::string& group) {
   const auto betas = numbers<double>(object, (group + "_betas").c_str());
-  if (betas.size() != 2) mistyped(object, (group + "_betas").c_str(), "two numbers");
+  if (betas.size() != 2) mistyped(object, group + "_betas", "two numbers");
   return {number(object, (group + "_lr").c_str()), betas[0], betas[1], number(object, "adam_eps"),
           number(object, (group + "_clip").c_str())};
 }
@@ -104,25 +58,45 @@ LearnerConfig learner_config(const Napi::Object& settings) {
   config.critic_adam = adam(settings, "critic");
   config.alpha_adam = adam(settings, "alpha");
   config.batch_size = integer(settings, "batch_size");
+  config.sample_window = integer(settings, "sample_window");
   config.micro_batch_size = integer(settings, "micro_batch_size");
   return config;
 }
 
 PolicySpec policy_spec(const Napi::Object& spec) {
-  return {integer(spec, "horizon"),
-          integer(spec, "noise_dim"),
-          integer(spec, "state_dim"),
-          integer(spec, "action_dim"),
-          integer(spec, "num_steps"),
-          integer(spec, "num_cameras"),
-          integer(spec, "image_size"),
-          integer(spec, "prompt_length"),
-          number(spec, "normalization_eps"),
-          numbers<double>(spec, "state_mean"),
-          numbers<double>(spec, "state_std"),
-          numbers<double>(spec, "action_mean"),
-          numbers<double>(spec, "action_std"),
-          numbers<uint8_t>(spec, "delta_action_mask")};
+  PolicySpec result;
+  result.horizon = integer(spec, "horizon");
+  result.noise_dim = integer(spec, "noise_dim");
+  result.state_dim = integer(spec, "state_dim");
+  result.action_dim = integer(spec, "action_dim");
+  result.num_steps = integer(spec, "num_steps");
+  result.num_cameras = integer(spec, "num_cameras");
+  result.image_size = integer(spec, "image_size");
+  result.prompt_length = integer(spec, "prompt_length");
+  result.image_resize = choice<ImageResize>(spec, "image_resize",
+                                            {{"none", ImageResize::kNone},
+                                             {"openpi", ImageResize::kOpenpi},
+                                             {"lerobot", ImageResize::kLerobot}});
+  result.time_convention = choice<TimeConvention>(
+      spec, "time_convention",
+      {{"double", TimeConvention::kDouble}, {"float32", TimeConvention::kFloat32}});
+  result.normalization_mode = choice<NormalizationMode>(
+      spec, "normalization_mode",
+      {{"mean_std", NormalizationMode::kMeanStd}, {"quantiles", NormalizationMode::kQuantiles}});
+  result.normalization_eps = number(spec, "normalization_eps");
+  if (result.normalization_mode == NormalizationMode::kQuantiles) {
+    result.state.q01 = numbers<double>(spec, "state_low");
+    result.state.q99 = numbers<double>(spec, "state_high");
+    result.actions.q01 = numbers<double>(spec, "action_low");
+    result.actions.q99 = numbers<double>(spec, "action_high");
+  } else {
+    result.state.mean = numbers<double>(spec, "state_mean");
+    result.state.std = numbers<double>(spec, "state_std");
+    result.actions.mean = numbers<double>(spec, "action_mean");
+    result.actions.std = numbers<double>(spec, "action_std");
+  }
+  result.delta_action_mask = numbers<uint8_t>(spec, "delta_action_mask");
+  return result;
 }
 
 uint64_t seed_argument(const Napi::Value& value) {

@@ -306,6 +306,33 @@ TEST(Learner, DrawsRowsAndNoiseFromItsNamedStreams) {
   EXPECT_EQ(largest_difference(a.agent_tensors(), b.agent_tensors()), 0.0);
 }
 
+// A window of the newest rows is what a ring of that size would hold, evicted rows and all.
+TEST(Learner, DrawsFromTheNewestRowsOfItsWindow) {
+  LearnerConfig windowed = small_config();
+  windowed.sample_window = 24;
+  const auto learned = [](const LearnerConfig& config, int64_t capacity) {
+    Replay replay(config.network, capacity, 24, at::kCPU);
+    Learner learner(config, 5, at::kCPU);
+    for (int64_t append = 0; append < 3; ++append) {
+      const Batch batch = random_batch(config.network, 24, append);
+      replay.append({batch.images, batch.states, batch.next_images, batch.next_states, batch.noise,
+                     std::vector<float>(24, static_cast<float>(-append)),
+                     std::vector<int32_t>(24, 5), std::vector<uint8_t>(24, 0),
+                     std::vector<uint8_t>(24, 1), 0});
+      learner.update(2, replay, kGoOn);
+    }
+    NamedTensors tensors;
+    for (const auto& [name, tensor] : learner.agent_tensors())
+      tensors.emplace_back(name, tensor.clone());
+    return tensors;
+  };
+  const NamedTensors small_ring = learned(small_config(), 24);
+  EXPECT_EQ(largest_difference(learned(windowed, 24), small_ring), 0.0);
+  EXPECT_EQ(largest_difference(learned(windowed, 48), small_ring), 0.0);  // the ring has wrapped
+  EXPECT_EQ(largest_difference(learned(windowed, 64), small_ring), 0.0);
+  EXPECT_GT(largest_difference(learned(small_config(), 64), small_ring), 0.0);
+}
+
 TEST(Learner, StopsBetweenUpdatesWhenCancelled) {
   const LearnerConfig config = small_config();
   const Replay replay = filled_replay(config.network);

@@ -171,6 +171,17 @@ TEST(TensorRandom, NormalsAreStandardNormal) {
   EXPECT_NEAR((pairs.select(1, 0) * pairs.select(1, 1)).mean().item<double>(), 0, 0.01);
 }
 
+TEST(TensorRandom, UniformRowsAreTheStreamsDrawsForEachEnv) {
+  const RandomStream stream(4, "eval.noise");
+  const at::Tensor x = random_uniform(stream, 3, 4, 33);
+  for (uint32_t row = 0; row < 4; ++row) {
+    std::array<float, 33> expected;
+    stream.uniform(3, row, expected);
+    for (size_t i = 0; i < 33; ++i)
+      EXPECT_EQ(x[row][static_cast<int64_t>(i)].item<float>(), expected[i]);
+  }
+}
+
 TEST(TensorRandom, DoesNotDependOnHowTheBatchIsSplit) {
   const RandomStream stream(1, "agent.act");
   const at::Tensor whole = random_normal(stream, 5, 8, 32, at::kCPU);

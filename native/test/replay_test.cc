@@ -114,6 +114,20 @@ TEST(Replay, RefusesACapacityThatCannotBe) {
   }
 }
 
+TEST(Replay, RefusesANumberOfEnvironmentsThatCannotBe) {
+  const NetworkConfig network = Episodes{.envs = 1}.network();
+  for (const int64_t envs : {int64_t{0}, int64_t{-1}, int64_t{-8}, int64_t{1} << 40}) {
+    try {
+      Replay(network, 8, envs, at::kCPU);
+      FAIL() << envs;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), "ERR_DSRL_CONFIG_REPLAY");
+      EXPECT_NE(std::string(error.what()).find("num_envs " + std::to_string(envs)),
+                std::string::npos);
+    }
+  }
+}
+
 // dsrl.md, section 5: 200,000 transitions are 2.5 GB at one frame each; two each are the most.
 TEST(Replay, BoundsItsMemory) {
   const int64_t most = Replay::bytes_at_most(NetworkConfig{}, 200'000);

@@ -299,7 +299,10 @@ TEST(Tabletop, RefusesWhatDoesNotFitBeforeItMoves) {
   EXPECT_TRUE(refused([&] { tabletop.step_chunk(actions, {5}); }));
   EXPECT_TRUE(refused([&] { tabletop.step_chunk(at::ones({2, 5, 6}), {5, 5}); }));
   EXPECT_TRUE(refused([&] { tabletop.step_chunk(at::ones({3, 5, 7}), {5, 5}); }));
-  EXPECT_TRUE(refused([&] { tabletop.step_chunk(actions.to(at::kDouble), {5, 5}); }));
+  EXPECT_TRUE(refused([&] { tabletop.step_chunk(actions.to(at::kLong), {5, 5}); }));
+  at::Tensor broken = actions.clone();
+  broken.index_put_({at::tensor(1), at::tensor(4), at::tensor(2)}, at::tensor(std::nanf("")));
+  EXPECT_TRUE(refused([&] { tabletop.step_chunk(broken, {5, 5}); }));
   EXPECT_TRUE(refused([&] { tabletop.step_chunk(at::Tensor(), {5, 5}); }));
   EXPECT_TRUE(refused([&] { tabletop.restore(2, 0, 0); }));
   EXPECT_TRUE(refused([&] { tabletop.restore(0, 4, 0); }));
@@ -313,6 +316,22 @@ TEST(Tabletop, RefusesWhatDoesNotFitBeforeItMoves) {
   EXPECT_TRUE(refused([&] { tabletop.load_state(bad_task); }));
   EXPECT_TRUE(refused([&] { Tabletop(0, 0, 64); }));
   EXPECT_TRUE(refused([&] { Tabletop(1, 0, 4); }));
+}
+
+TEST(Tabletop, MayBeLeftUnpaintedAndRunsWhatIsNotExecutedUnread) {
+  Tabletop painted(1, 0, 8), unpainted(1, 0, 8);
+  at::Tensor actions = at::full({1, 3, 7}, .3, at::kDouble);
+  actions.select(1, 2).fill_(std::nan(""));
+  const ChunkResult with = painted.step_chunk(actions, {2});
+  const ChunkResult without = unpainted.step_chunk(actions, {2}, false);
+  EXPECT_EQ(with.observation.images.count("main"), 1);
+  EXPECT_TRUE(without.observation.images.empty());
+  EXPECT_TRUE(with.observation.states.equal(without.observation.states));
+  // float64 actions are not rounded on their way.
+  const EnvInterior inside = unpainted.interior(0);
+  EXPECT_EQ(inside.qpos[3], .05 * .3 + .05 * .3);
+  EXPECT_EQ(inside.state[3], .05 * .3 + .05 * .3 + std::numbers::pi);
+  EXPECT_TRUE(inside.qvel.empty());
 }
 
 TEST(Tabletop, RestoresWhatItSavedInTheMiddleOfAnEpisode) {

@@ -4,10 +4,14 @@ policy.pt holds the network alone: normalised, padded values in and out. Everyth
 has to know besides stands in policy.json, with the hash of policy.pt.
 """
 
+import contextlib
 import hashlib
 import io
 import json
+import shutil
+import warnings
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -32,18 +36,54 @@ def weights_sha256(model: Pi0) -> str:
     return digest.hexdigest()
 
 
-def script_bytes(model: Pi0) -> bytes:
-    """policy.pt's bytes. The records with source positions are dropped: they hold the absolute
-    paths of the machine that scripted the model, and would make equal weights hash differently."""
-    buffer = io.BytesIO()
-    torch.jit.save(torch.jit.script(model.eval()), buffer)
-    out = io.BytesIO()
-    with zipfile.ZipFile(buffer) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as new:
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """TorchScript is what libtorch reads without Python; that it is deprecated is known."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
+def save_program(model: Pi0, path: Path, tick: Callable[[str], None] = lambda line: None) -> None:
+    """Scripts the model and writes policy.pt, record by record: never whole in memory. The records
+    with source positions are dropped: they hold the absolute paths of the machine that scripted
+    the model, and would make equal weights hash differently. `tick` is told how far it is."""
+    whole = path.with_name(path.name + ".whole")
+    with quiet():
+        torch.jit.save(torch.jit.script(model.eval()), whole)
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as new:
+        size, done = whole.stat().st_size, 0
         for info in old.infolist():
+            done += info.file_size
+            tick(f"wrote {done / size:.0%} of {path.name}")
             if not info.filename.endswith(".debug_pkl"):
-                name = "policy/" + info.filename.split("/", 1)[1]
-                new.writestr(zipfile.ZipInfo(name), old.read(info))
-    return out.getvalue()
+                record = zipfile.ZipInfo("policy/" + info.filename.split("/", 1)[1])
+                record.file_size = info.file_size  # tells zipfile when it needs its 64-bit form
+                with old.open(info) as source, new.open(record, "w") as target:
+                    shutil.copyfileobj(source, target, 1 << 24)
+    whole.unlink()
+
+
+def write_folder(
+    folder: Path,
+    model: Pi0,
+    policy: dict,
+    *,
+    source: str,
+    tick: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Writes policy.pt, and policy.json with the hashes of it and of what it was made from."""
+    folder.mkdir(parents=True, exist_ok=True)
+    program = folder / "policy.pt"
+    save_program(model, program, tick)
+    hashes = {"policy.pt": file_sha256(program), "source": source}
+    text = json.dumps({"format": FORMAT, "kind": "pi0", **policy, "sha256": hashes}, indent=2)
+    (folder / "policy.json").write_text(text + "\n")
 
 
 def write(
@@ -59,14 +99,11 @@ def write(
     num_steps: int,
     provenance: dict,
 ) -> None:
-    """Writes both files. The statistics are {"mean": [...], "std": [...]} of the unpadded vectors;
-    every prompt is tokenized by bytes and right-padded to the longest."""
-    program = script_bytes(model)
+    """Writes a policy that was trained here. The statistics are {"mean": [...], "std": [...]} of
+    the unpadded vectors; every prompt is tokenized by bytes and right-padded to the longest."""
     tokens = {prompt: byte_tokens(prompt) for prompt in prompts}
     length = max(len(ids) for ids in tokens.values())
     policy = {
-        "format": FORMAT,
-        "kind": "pi0",
         "name": name,
         "horizon": config.horizon,
         "noise_dim": config.noise_dim,
@@ -89,15 +126,9 @@ def write(
         "tokenizer": {"kind": "byte"},
         "prompts": {p: ids + [PAD] * (length - len(ids)) for p, ids in tokens.items()},
         "prompt_lengths": {p: len(ids) for p, ids in tokens.items()},
-        "sha256": {
-            "policy.pt": hashlib.sha256(program).hexdigest(),
-            "source": weights_sha256(model),
-        },
         "provenance": provenance,
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "policy.pt").write_bytes(program)
-    (folder / "policy.json").write_text(json.dumps(policy, indent=2) + "\n")
+    write_folder(folder, model, policy, source=weights_sha256(model))
 
 
 def load(folder: Path) -> tuple[torch.jit.ScriptModule, dict]:
@@ -106,4 +137,5 @@ def load(folder: Path) -> tuple[torch.jit.ScriptModule, dict]:
     program = (folder / "policy.pt").read_bytes()
     if hashlib.sha256(program).hexdigest() != policy["sha256"]["policy.pt"]:
         raise ValueError(f"{folder}/policy.pt does not have the hash that policy.json states")
-    return torch.jit.load(io.BytesIO(program)).eval(), policy
+    with quiet():
+        return torch.jit.load(io.BytesIO(program)).eval(), policy

@@ -26,6 +26,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .attention import attend, rotate, split_heads
+
 
 @dataclass(frozen=True)
 class Pi0Config:
@@ -52,6 +54,7 @@ class Pi0Config:
     min_period: float = 4e-3  # of the flow time's sine embedding
     max_period: float = 4.0
     time_convention: str = "double"  # "double": t = 1 + i dt (lerobot); "float32": summed (openpi)
+    attention: str = "eager"  # "eager": as written here; "sdpa": torch's fused kernel
 
 
 class LayerNorm(nn.Module):
@@ -78,32 +81,12 @@ class RMSNorm(nn.Module):
         return (y * (1.0 + self.weight)).to(x.dtype)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """Grouped-query attention: q [B,heads,T,D], k and v [B,kv_heads,S,D], mask bool [B,T,S].
-
-    Returns [B,T,heads*D]. Query heads that share a key head are laid out as more rows of one
-    product, so keys and values are never repeated in memory.
-    """
-    B, heads, T, D = q.size(0), q.size(1), q.size(2), q.size(3)
-    kv_heads = k.size(1)
-    scores = torch.matmul(q.reshape(B, kv_heads, -1, D), k.transpose(2, 3)) * D**-0.5
-    scores = scores.view(B, heads, T, -1).float()
-    if mask is not None:
-        # openpi's mask value. Finite, so that a padded row, which sees nothing, is no NaN.
-        scores = scores.masked_fill(torch.logical_not(mask).unsqueeze(1), -2.3819763e38)
-    weights = torch.softmax(scores, -1).to(v.dtype)
-    out = torch.matmul(weights.view(B, kv_heads, -1, k.size(2)), v)
-    return out.view(B, heads, T, D).transpose(1, 2).reshape(B, T, heads * D)
-
-
-def split_heads(x: Tensor, heads: int) -> Tensor:
-    return x.view(x.size(0), x.size(1), heads, -1).transpose(1, 2)
-
-
 class VisionAttention(nn.Module):
-    def __init__(self, width: int, heads: int):
+    def __init__(self, c: Pi0Config):
         super().__init__()
-        self.heads = heads
+        width = c.vision_width
+        self.heads = c.vision_heads
+        self.fused = c.attention == "sdpa"
         self.q_proj = nn.Linear(width, width)
         self.k_proj = nn.Linear(width, width)
         self.v_proj = nn.Linear(width, width)
@@ -113,7 +96,7 @@ class VisionAttention(nn.Module):
         q = split_heads(self.q_proj(x), self.heads)
         k = split_heads(self.k_proj(x), self.heads)
         v = split_heads(self.v_proj(x), self.heads)
-        return self.out_proj(attend(q, k, v, None))
+        return self.out_proj(attend(q, k, v, None, self.fused))
 
 
 class VisionMLP(nn.Module):
@@ -130,7 +113,7 @@ class VisionLayer(nn.Module):
     def __init__(self, c: Pi0Config):
         super().__init__()
         self.layer_norm1 = LayerNorm(c.vision_width)
-        self.self_attn = VisionAttention(c.vision_width, c.vision_heads)
+        self.self_attn = VisionAttention(c)
         self.layer_norm2 = LayerNorm(c.vision_width)
         self.mlp = VisionMLP(c.vision_width, c.vision_mlp)
 
@@ -186,12 +169,6 @@ class Projector(nn.Module):
         return self.linear(x.to(self.linear.weight.dtype))
 
 
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary position embedding of x [B,heads,T,D]: the two halves of D are the two coordinates."""
-    a, b = x.float().chunk(2, -1)
-    return torch.cat([a * cos - b * sin, b * cos + a * sin], -1).to(x.dtype)
-
-
 class GemmaAttention(nn.Module):
     def __init__(self, width: int, c: Pi0Config):
         super().__init__()
@@ -224,13 +201,14 @@ class GemmaMLP(nn.Module):
 class GemmaLayer(nn.Module):
     def __init__(self, width: int, hidden: int, c: Pi0Config):
         super().__init__()
+        self.fused = c.attention == "sdpa"
         self.input_layernorm = RMSNorm(width)
         self.self_attn = GemmaAttention(width, c)
         self.post_attention_layernorm = RMSNorm(width)
         self.mlp = GemmaMLP(width, hidden)
 
     def forward(self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-        x = x + self.self_attn.o_proj(attend(q, k, v, mask))
+        x = x + self.self_attn.o_proj(attend(q, k, v, mask, self.fused))
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -285,6 +263,23 @@ class ActionExpert(nn.Module):
         return self.norm(x)
 
 
+def tables(c: Pi0Config) -> dict[str, Tensor]:
+    """The module's buffers: tables, not parameters. Make them anew after casting the module as a
+    whole, because rounding them to bfloat16 moves the rotary phase by more than a radian at
+    position 866, and after making it on the meta device."""
+    exponents = torch.arange(0, c.head_dim, 2, dtype=torch.float32) / c.head_dim
+    fraction = torch.linspace(0, 1, c.expert_width // 2, dtype=torch.float64)
+    periods = c.min_period * (c.max_period / c.min_period) ** fraction
+    suffix = torch.ones(1 + c.horizon, 1 + c.horizon, dtype=torch.bool)
+    suffix[0, 1:] = False  # the state does not see the actions; actions see everything
+    return {
+        "rope_frequencies": c.rope_theta**-exponents,
+        "time_frequencies": 2 * math.pi / periods,
+        "suffix_mask": suffix,
+        "suffix_steps": torch.arange(1 + c.horizon),
+    }
+
+
 class Pi0(nn.Module):
     """See the module's docstring. Shapes: B batch, N cameras, S image size, L prompt, H horizon,
     D = noise_dim, P = N * patches + L; K and V [layers, B, kv_heads, P, head_dim]."""
@@ -295,6 +290,8 @@ class Pi0(nn.Module):
             raise ValueError("image_size must divide by patch_size, and heads by kv_heads")
         if c.time_convention not in ("double", "float32"):
             raise ValueError(f"time_convention is {c.time_convention!r}, not double or float32")
+        if c.attention not in ("eager", "sdpa"):
+            raise ValueError(f"attention is {c.attention!r}, not eager or sdpa")
         self.horizon = c.horizon
         self.sum_time_in_float32 = c.time_convention == "float32"
         self.vision_tower = VisionTower(c)
@@ -307,17 +304,8 @@ class Pi0(nn.Module):
         self.action_time_mlp_out = nn.Linear(c.expert_width, c.expert_width)
         self.action_out_proj = nn.Linear(c.expert_width, c.noise_dim)
 
-        # Tables, not parameters: recompute them after casting the module as a whole, because
-        # rounding them to bfloat16 moves the rotary phase by more than a radian at position 866.
-        exponents = torch.arange(0, c.head_dim, 2, dtype=torch.float32) / c.head_dim
-        self.register_buffer("rope_frequencies", c.rope_theta**-exponents, persistent=False)
-        fraction = torch.linspace(0, 1, c.expert_width // 2, dtype=torch.float64)
-        periods = c.min_period * (c.max_period / c.min_period) ** fraction
-        self.register_buffer("time_frequencies", 2 * math.pi / periods, persistent=False)
-        suffix = torch.ones(1 + c.horizon, 1 + c.horizon, dtype=torch.bool)
-        suffix[0, 1:] = False  # the state does not see the actions; actions see everything
-        self.register_buffer("suffix_mask", suffix, persistent=False)
-        self.register_buffer("suffix_steps", torch.arange(1 + c.horizon), persistent=False)
+        for name, table in tables(c).items():
+            self.register_buffer(name, table, persistent=False)
 
     def rope(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """positions i64 [B,T] -> cos, sin f32 [B,1,T,head_dim/2]."""

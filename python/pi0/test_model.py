@@ -6,22 +6,13 @@ import warnings
 from pathlib import Path
 from unittest import mock
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import artefact, checkpoint
 from .model import Pi0, Pi0Config
-
-FIXTURE = Path(__file__).parents[2] / "test" / "fixtures" / "pi0" / "lerobot.npz"
-NAMES = ("images", "image_masks", "tokens", "token_mask", "state", "noise")
-TOLERANCE = 5e-6
-METHODS = ("prefix", "denoise_step", "sample_from_prefix", "forward")
-
-
-def relative(a: Tensor, b: Tensor) -> float:
-    return ((a - b).abs().max() / b.abs().max()).item()
+from .test_support import FIXTURES, STEPS, TOLERANCE, case, relative, tensors_of
 
 
 class AgainstLeRobot(unittest.TestCase):
@@ -29,15 +20,11 @@ class AgainstLeRobot(unittest.TestCase):
     def setUpClass(cls) -> None:
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         torch.set_grad_enabled(False)
-        arrays = dict(np.load(FIXTURE))
-        cls.config = Pi0Config(**json.loads(arrays["config"].tobytes()))
-        cls.x = [torch.from_numpy(arrays[f"in.{name}"]) for name in NAMES]
-        cls.weights = {
-            name.removeprefix("weight."): torch.from_numpy(value)
-            for name, value in arrays.items()
-            if name.startswith("weight.")
-        }
-        cls.expected = {n: torch.from_numpy(arrays[f"actions.{n}"]) for n in (1, 4, 10)}
+        recorded = json.loads((FIXTURES / "recorded.json").read_text())
+        cls.config = Pi0Config(**recorded["sizes"])
+        cls.x, actions = case(5)
+        cls.weights = checkpoint.to_pi0(tensors_of("lerobot"))
+        cls.expected = {n: actions[f"lerobot.{n}"] for n in STEPS}
 
     @classmethod
     def tearDownClass(cls) -> None:
@@ -88,14 +75,6 @@ class AgainstLeRobot(unittest.TestCase):
     def test_a_sample_does_not_depend_on_its_batch(self) -> None:
         alone = self.model()(*[value[1:2] for value in self.x], 4)
         self.assertLess(relative(alone, self.expected[4][1:2]), TOLERANCE)
-
-    def test_the_graph_holds_no_device_and_no_tensor(self) -> None:
-        model = torch.jit.script(self.model())
-        for name in METHODS:
-            graph = getattr(model, name).inlined_graph
-            kinds = {n.output().type().kind() for n in graph.findAllNodes("prim::Constant")}
-            self.assertIn("IntType", kinds)
-            self.assertFalse(kinds & {"DeviceObjType", "TensorType"}, name)
 
     def test_float32_time_is_its_own_convention(self) -> None:
         config = Pi0Config(**{**vars(self.config), "time_convention": "float32"})

@@ -1,7 +1,7 @@
 // The project's own Python environment, .venv: torch (its own copy, or one found elsewhere and made
 // visible by a .pth file), the tools that the tests call, and CMake where the system has none.
 
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ask, run, SetupError, say, stamp, venvDir, venvPython, which } from './steps.mjs';
 import { findPython } from './system.mjs';
@@ -22,6 +22,8 @@ function pythonMinor(command) {
 
 async function createVenv(python, version, options) {
   if (existsSync(venvPython) && pythonMinor(venvPython) === version) return;
+  // `venv --clear` would empty what a link points to, which may be somebody's own environment.
+  if (lstatSync(venvDir, { throwIfNoEntry: false })?.isSymbolicLink()) unlinkSync(venvDir);
   say(`setup: making .venv with Python ${version}`, options);
   await run('venv', python, ['-m', 'venv', '--clear', venvDir], {
     ...options,

@@ -7,11 +7,11 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { readJson, root } from '../setup/steps.mjs';
 
-async function show(title, command, args, env = {}) {
+async function show(title, command, args, { cwd = root, env } = {}) {
   process.stdout.write(`\n== ${title}\n`);
   return new Promise((resolve) => {
     const child = spawn(command, args, {
-      cwd: root,
+      cwd,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'inherit', 'inherit'],
     });
@@ -43,14 +43,12 @@ export function readGoogleTest(report) {
   return { passed: completed - failed, failed };
 }
 
-export async function countGoogleTest(program, reports, env = {}) {
+export async function countGoogleTest(program, reports, options = {}) {
   const file = join(reports, 'gtest.json');
-  const status = await show(
-    'C++',
-    program,
-    [`--gtest_output=json:${file}`, '--gtest_brief=1'],
-    env,
-  );
+  const args = [`--gtest_output=json:${file}`, '--gtest_brief=1'];
+  // The tests are small: two threads would spend their time at each other's barriers.
+  const env = { OMP_NUM_THREADS: '1', ...options.env };
+  const status = await show(options.title ?? 'C++', program, args, { ...options, env });
   return reconcile(status, readGoogleTest(readJson(file)));
 }
 
@@ -64,10 +62,10 @@ export function readVitest(report) {
   return { passed: report.numPassedTests, failed: report.numFailedTests + broken.length };
 }
 
-export async function countVitest(program, reports) {
+export async function countVitest(program, reports, { more = [], ...options } = {}) {
   const file = join(reports, 'vitest.json');
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
-  const status = await show('TypeScript', program, ['run', ...reporters]);
+  const status = await show('TypeScript', program, ['run', ...reporters, ...more], options);
   return reconcile(status, readVitest(readJson(file)));
 }
 

@@ -47,9 +47,8 @@ A key that is in no table is an error, with its line, its column and what may ha
 export function referencePage(): string {
   const tables = [...tablesOf(catalogue())].map(([block, rows]) => {
     const title = block === '' ? '## Top' : `## \`${block}\``;
-    return `${title}\n| key | type and range | default | fate | meaning |\n|---|---|---|---|---|\n${rows
-      .map(row)
-      .join('\n')}\n`;
+    const head = '| key | type and range | default | fate | meaning |\n|---|---|---|---|---|';
+    return `${title}\n${head}\n${rows.map(row).join('\n')}\n`;
   });
   return [INTRODUCTION, ...tables].join('\n');
 }

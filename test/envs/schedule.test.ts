@@ -1,7 +1,13 @@
 import { expect, test } from 'vitest';
 import { chunkReward, ResetSchedule, selectResets } from '../../lib/envs/index.js';
 
-const ALL = { numTasks: 2, trials: [0, 3], taskIds: null, specificResetId: null } as const;
+const ALL = {
+  numTasks: 2,
+  trialsPerTask: 50,
+  trials: [0, 3],
+  taskIds: null,
+  specificResetId: null,
+} as const;
 
 test('evaluation order is interleaved over the tasks', () => {
   const ids = selectResets(ALL).map(({ task, trial }) => 50 * task + trial);

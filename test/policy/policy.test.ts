@@ -89,13 +89,13 @@ describe('loading refuses', () => {
 describe('sampling', () => {
   const policy = FrozenPolicy.load(runtime, SHIPPED);
 
-  function sample(options: { side?: number; prompt?: string; camera?: string } = {}) {
-    const { side = 64, prompt = 'tidy', camera = 'main' } = options;
+  function sample(options: { side?: number; camera?: string } = {}) {
+    const { side = 64, camera = 'main' } = options;
     const pixels = new Uint8Array(2 * side * side * 3).fill(128);
     const image = Tensor.from(runtime, pixels, [2, side, side, 3], 'uint8');
     const state = Tensor.from(runtime, new Float32Array(16), [2, 8], 'float32');
     const noise = Tensor.from(runtime, new Float32Array(64), [2, 32], 'float32');
-    return policy.sample({ images: { [camera]: image }, state, prompts: [prompt, prompt] }, noise);
+    return policy.sample({ images: { [camera]: image }, state, prompts: ['tidy', 'tidy'] }, noise);
   }
 
   test('gives a chunk of actions to each environment', async () => {
@@ -105,9 +105,7 @@ describe('sampling', () => {
   });
 
   test.each([
-    ['prompt', { prompt: 'juggle' }, '`juggle`'],
-    ['prompt that every object inherits', { prompt: 'constructor' }, '`constructor`'],
-    ['image size', { side: 32 }, '32 x 32'],
+    ['image size', { side: 32 }, '[2, 32, 32, 3]'],
     ['camera', { camera: 'wrist' }, '`main`'],
   ])('refuses a wrong %s', async (_, options, named) => {
     const error = await sample(options).then(

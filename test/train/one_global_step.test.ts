@@ -3,8 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
-import { replayCapacity } from '../../lib/config/index.js';
-import { ResetSchedule, selectResets } from '../../lib/envs/index.js';
 import {
   Agent,
   type BackendObservation,
@@ -18,8 +16,11 @@ import {
   learnerSettings,
   networkSizes,
   Replay,
+  ResetSchedule,
   randomNormal,
+  replayCapacity,
   resolveModelPath,
+  selectResets,
   TabletopBackend,
   Tensor,
   train,
@@ -47,7 +48,8 @@ async function loop(config: Config, backend: VecEnvBackend, firstDecision = 0): 
   const replay = new Replay(runtime, sizes, replayCapacity(config), backend.numEnvs);
   const { trials, max_episode_steps: maxEpisodeSteps, auto_reset: autoReset } = env.train;
   const { numTasks } = backend;
-  const resets = selectResets({ numTasks, trials, taskIds: null, specificResetId: null });
+  const all = { trialsPerTask: 50, taskIds: null, specificResetId: null };
+  const resets = selectResets({ numTasks, trials, ...all });
   const schedule = new ResetSchedule(resets, (pass, count) =>
     Float32Array.from(randomNormal(runtime, seed, 'env.reset', pass, 1, count).read(), Number),
   );
@@ -55,8 +57,7 @@ async function loop(config: Config, backend: VecEnvBackend, firstDecision = 0): 
   const frameSize = actor.model.openpi.dsrl_image_size;
   const chunk = actor.model.num_action_chunks;
   const episodes = { chunk, maxEpisodeSteps, autoReset, chunkReward, gamma };
-  const prompt = () => 'tidy';
-  const envs = new Environments({ runtime, backend, schedule, frameSize, prompt, ...episodes });
+  const envs = new Environments({ runtime, backend, schedule, frameSize, ...episodes });
   let decision = firstDecision;
   learner.publish(agent);
   for (let step = 0; step < GLOBAL_STEPS; step++) {
@@ -88,6 +89,10 @@ class JavaScriptBackend implements VecEnvBackend {
   successes = 0;
   restores = 0;
   readonly #states = new Float32Array(ENVS * 8);
+
+  prompt(): string {
+    return 'tidy';
+  }
 
   restore(env: number, task: number, trial: number): void {
     const state = [0.4 + 0.2 * task, 0.3 + 0.01 * trial, 0.4, Math.PI, 0, 0, 0.02, -0.02];

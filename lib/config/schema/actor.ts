@@ -91,6 +91,13 @@ const openpi = block({
   max_token_len: inert("the policy's own sizes"),
 });
 
+/** Keys of RLinf's that say the same twice: `actor.model.openpi.*`, and `actor.model.*`. */
+export const TWINS = [
+  ['num_steps', 'num_steps'],
+  ['action_chunk', 'num_action_chunks'],
+  ['action_env_dim', 'action_dim'],
+] as const;
+
 const model = block({
   model_path: honoured(
     text(),

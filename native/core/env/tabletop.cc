@@ -37,49 +37,55 @@ void Tabletop::restore(int64_t env, int64_t task, int64_t trial) {
 }
 
 EnvObservation Tabletop::observe() {
-  const at::Tensor pictures = at::empty({num_envs(), image_size_, image_size_, 3}, at::kByte);
+  return observe(true);
+}
+
+EnvObservation Tabletop::observe(bool with_pictures) const {
+  const at::Tensor pictures =
+      at::empty({with_pictures ? num_envs() : 0, image_size_, image_size_, 3}, at::kByte);
   const at::Tensor states = at::empty({num_envs(), TabletopWorld::kStateDim}, at::kFloat);
   const auto picture_bytes = static_cast<size_t>(image_size_ * image_size_ * 3);
   uint8_t* picture = pictures.mutable_data_ptr<uint8_t>();
   float* state = states.mutable_data_ptr<float>();
   for (const TabletopWorld& world : worlds_) {
-    paint_tabletop(world, static_cast<int>(image_size_), {picture, picture_bytes});
+    if (with_pictures) {
+      paint_tabletop(world, static_cast<int>(image_size_), {picture, picture_bytes});
+      picture += picture_bytes;
+    }
     world.observe(std::span<float, TabletopWorld::kStateDim>(state, TabletopWorld::kStateDim));
-    picture += picture_bytes;
     state += TabletopWorld::kStateDim;
   }
+  if (!with_pictures) return {{}, states};
   return {{{"main", pictures}}, states};
 }
 
-ChunkResult Tabletop::step_chunk(const at::Tensor& actions, const std::vector<int32_t>& limit) {
+ChunkResult Tabletop::step_chunk(const at::Tensor& given, const std::vector<int32_t>& limit,
+                                 bool pictures) {
   constexpr int64_t kAction = TabletopWorld::kActionDim;
-  if (!actions.defined() || actions.dim() != 3 || actions.size(0) != num_envs() ||
-      actions.size(2) != kAction || actions.scalar_type() != at::kFloat || !actions.is_cpu()) {
-    refuse("tabletop: actions must be float32 [" + std::to_string(num_envs()) +
-           ", C, 7] on the host");
-  }
-  if (limit.size() != worlds_.size()) refuse("tabletop: one step limit an environment is needed");
+  const at::Tensor actions = checked_actions(*this, "tabletop", given, limit);
   const int64_t chunk = actions.size(1);
-  for (const int32_t steps : limit) {
-    if (steps < 0 || steps > chunk) refuse("tabletop: a step limit is outside [0, C]");
-  }
-  const at::Tensor packed = actions.contiguous();
-  const float* next = packed.const_data_ptr<float>();
+  const double* next = actions.const_data_ptr<double>();
   ChunkResult result;
   result.success.assign(static_cast<size_t>(num_envs() * chunk), 0);
   result.executed.assign(worlds_.size(), 0);
   result.failure.assign(worlds_.size(), 0);
   for (size_t env = 0; env < worlds_.size(); ++env, next += chunk * kAction) {
     for (int32_t step = 0; step < limit[env]; ++step) {
-      const std::span<const float, kAction> action(next + step * kAction, kAction);
+      const std::span<const double, kAction> action(next + step * kAction, kAction);
       const bool success = worlds_[env].step(action);
       ++result.executed[env];
       result.success[env * static_cast<size_t>(chunk) + static_cast<size_t>(step)] = success;
       if (success) break;
     }
   }
-  result.observation = observe();
+  result.observation = observe(pictures);
   return result;
+}
+
+EnvInterior Tabletop::interior(int64_t env) const {
+  const auto qpos = world(env).qpos();
+  const auto state = world(env).state();
+  return {{qpos.begin(), qpos.end()}, {}, {state.begin(), state.end()}};
 }
 
 std::vector<double> Tabletop::save_state() const {

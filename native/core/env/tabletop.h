@@ -21,13 +21,17 @@ class Tabletop : public VecEnv {
 
   void restore(int64_t env, int64_t task, int64_t trial) override;
   EnvObservation observe() override;
-  ChunkResult step_chunk(const at::Tensor& actions, const std::vector<int32_t>& limit) override;
+  ChunkResult step_chunk(const at::Tensor& actions, const std::vector<int32_t>& limit,
+                         bool pictures = true) override;
+  EnvInterior interior(int64_t env) const override;
   std::vector<double> save_state() const override;
   void load_state(const std::vector<double>& state) override;
 
   const TabletopWorld& world(int64_t env) const { return worlds_.at(static_cast<size_t>(env)); }
 
  private:
+  EnvObservation observe(bool with_pictures) const;
+
   uint64_t seed_;
   int64_t image_size_;
   std::vector<TabletopWorld> worlds_;

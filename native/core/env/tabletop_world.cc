@@ -57,9 +57,9 @@ TabletopWorld TabletopWorld::at_start(uint64_t seed, int task, int trial) {
   return world;
 }
 
-bool TabletopWorld::step(std::span<const float, kActionDim> action) {
+bool TabletopWorld::step(std::span<const double, kActionDim> action) {
   std::array<double, kActionDim> a;
-  for (size_t i = 0; i < a.size(); ++i) a[i] = std::clamp(double{action[i]}, -1.0, 1.0);
+  for (size_t i = 0; i < a.size(); ++i) a[i] = std::clamp(action[i], -1.0, 1.0);
   gripper.x = std::clamp(gripper.x + kStep * a[0], 0.0, 1.0);
   gripper.y = std::clamp(gripper.y + kStep * a[1], 0.0, 1.0);
   gripper.z = std::clamp(gripper.z + kStep * a[2], 0.0, .6);
@@ -85,11 +85,19 @@ bool TabletopWorld::step(std::span<const float, kActionDim> action) {
          squared_distance(bowls[0], plate) <= kPlacedRadius * kPlacedRadius;
 }
 
-void TabletopWorld::observe(std::span<float, kStateDim> state) const {
-  const std::array<double, kStateDim> values{
-      gripper.x,   gripper.y,   gripper.z,     rotation[0] + std::numbers::pi,
-      rotation[1], rotation[2], .04 * opening, -.04 * opening};
-  for (size_t i = 0; i < values.size(); ++i) state[i] = static_cast<float>(values[i]);
+bool TabletopWorld::step(std::span<const float, kActionDim> action) {
+  std::array<double, kActionDim> exact;
+  std::copy(action.begin(), action.end(), exact.begin());
+  return step(exact);
+}
+
+std::array<double, TabletopWorld::kStateDim> TabletopWorld::state() const {
+  return {gripper.x,   gripper.y,   gripper.z,     rotation[0] + std::numbers::pi,
+          rotation[1], rotation[2], .04 * opening, -.04 * opening};
+}
+
+void TabletopWorld::observe(std::span<float, kStateDim> shown) const {
+  std::ranges::transform(state(), shown.begin(), [](double x) { return static_cast<float>(x); });
 }
 
 std::array<double, TabletopWorld::kQposDim> TabletopWorld::qpos() const {

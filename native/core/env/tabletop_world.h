@@ -32,9 +32,11 @@ struct TabletopWorld {
 
   /// One step of an action in [-1, 1]^7 (clipped): translation, rotation, gripper.
   /// Returns whether the target bowl now stands on the plate.
+  bool step(std::span<const double, kActionDim> action);
   bool step(std::span<const float, kActionDim> action);
 
   /// LIBERO's layout: position 3, axis-angle 3 (pi added to the first), finger positions 2.
+  std::array<double, kStateDim> state() const;
   void observe(std::span<float, kStateDim> state) const;
 
   /// position 3, rotation 3, opening, held, bowl 0 xyz, bowl 1 xyz, plate xy.

@@ -15,9 +15,16 @@ struct EnvObservation {
   at::Tensor states;                         // float32 [B, state_dim]
 };
 
+/// One environment's inside in full precision, to be compared with other implementations.
+struct EnvInterior {
+  std::vector<double> qpos;
+  std::vector<double> qvel;   // empty where the environment has no velocities
+  std::vector<double> state;  // as the agent sees it, [state_dim]
+};
+
 /// What a chunk of actions did.
 struct ChunkResult {
-  EnvObservation observation;     // after the last executed step
+  EnvObservation observation;     // after the last executed step; without pictures if not wanted
   std::vector<uint8_t> success;   // [B * C], of each executed step; 0 where not executed
   std::vector<int32_t> executed;  // [B], steps executed
   std::vector<int32_t> failure;   // [B], 0: none; a backend's own code otherwise
@@ -39,13 +46,22 @@ class VecEnv {
   virtual void restore(int64_t env, int64_t task, int64_t trial) = 0;
   /// What all environments show now.
   virtual EnvObservation observe() = 0;
-  /// Steps environment e through the first limit[e] (0 to C) of its actions [B, C, A], float32 on
-  /// the host; stops after the step that succeeds.
-  virtual ChunkResult step_chunk(const at::Tensor& actions, const std::vector<int32_t>& limit) = 0;
+  /// Steps environment e through the first limit[e] (0 to C) of its actions [B, C, A], float32 or
+  /// float64 on the host; stops after the step that succeeds. `pictures`: whether they are needed.
+  /// An action that is to be executed and not finite is an error before anything is stepped.
+  virtual ChunkResult step_chunk(const at::Tensor& actions, const std::vector<int32_t>& limit,
+                                 bool pictures = true) = 0;
+
+  virtual EnvInterior interior(int64_t env) const = 0;
 
   /// Everything that step_chunk depends on, as flat numbers a run can save and restore.
   virtual std::vector<double> save_state() const = 0;
   virtual void load_state(const std::vector<double>& state) = 0;
 };
+
+/// The actions of a chunk as contiguous float64, checked against the backend that runs them:
+/// shape, dtype, limits, and that what will be executed is finite. Throws ERR_DSRL_ENV_INPUT.
+at::Tensor checked_actions(const VecEnv& env, const std::string& backend, const at::Tensor& actions,
+                           const std::vector<int32_t>& limit);
 
 }  // namespace dsrl

@@ -76,6 +76,16 @@ at::Tensor random_normal(const RandomStream& stream, int64_t step, int64_t rows,
   return out;
 }
 
+at::Tensor random_uniform(const RandomStream& stream, int64_t step, int64_t rows, int64_t columns) {
+  at::Tensor out = at::empty({rows, columns}, at::kFloat);
+  float* const data = out.data_ptr<float>();
+  for (int64_t row = 0; row < rows; ++row) {
+    stream.uniform(static_cast<uint32_t>(step), static_cast<uint32_t>(row),
+                   {data + row * columns, static_cast<size_t>(columns)});
+  }
+  return out;
+}
+
 at::Tensor random_below(const RandomStream& stream, int64_t step, int64_t count, int64_t bound,
                         at::Device device) {
   TORCH_CHECK(bound >= 1 && bound <= (int64_t{1} << 31), "bound ", bound, " is out of range");

@@ -11,6 +11,9 @@ namespace dsrl {
 at::Tensor random_normal(const RandomStream& stream, int64_t step, int64_t rows, int64_t columns,
                          at::Device device, int64_t first_env = 0);
 
+/// Uniform in [0, 1), float32 [rows, columns] on the host: row e is the stream's draw for env e.
+at::Tensor random_uniform(const RandomStream& stream, int64_t step, int64_t rows, int64_t columns);
+
 /// Uniform integers [count] in [0, bound), int64 on `device`: (word * bound) >> 32.
 /// Words are those of env 0 at `step`. `bound` must be in [1, 2^31].
 at::Tensor random_below(const RandomStream& stream, int64_t step, int64_t count, int64_t bound,

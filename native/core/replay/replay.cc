@@ -12,6 +12,15 @@ namespace {
 
 constexpr int64_t kNone = -1;
 constexpr int64_t kMostTransitions = int64_t{1} << 31;
+constexpr int64_t kMostEnvs = int64_t{1} << 20;
+
+// `value` if it lies in [1, most]: before any memory is sized by it.
+int64_t checked(const char* what, int64_t value, int64_t most) {
+  if (value >= 1 && value <= most) return value;
+  throw Error("ERR_DSRL_CONFIG_REPLAY", std::string("replay: ") + what + ' ' +
+                                            std::to_string(value) + " is outside [1, " +
+                                            std::to_string(most) + "]");
+}
 
 // A tensor of the host with `rows` rows of `row` values, or an error that says which is wrong.
 at::Tensor host_rows(const char* name, const at::Tensor& tensor, at::ScalarType type,
@@ -27,13 +36,9 @@ at::Tensor host_rows(const char* name, const at::Tensor& tensor, at::ScalarType 
 
 Replay::Replay(const NetworkConfig& config, int64_t capacity, int64_t num_envs, at::Device device)
     : config_((validate(config), config)),
-      capacity_((capacity >= 1 && capacity <= kMostTransitions)
-                    ? capacity
-                    : throw Error(
-                          "ERR_DSRL_CONFIG_REPLAY",
-                          "replay capacity " + std::to_string(capacity) + " is outside [1, 2^31]")),
+      capacity_(checked("capacity", capacity, kMostTransitions)),
       // Two frames a transition at worst (every episode one chunk long), and the pending ones.
-      store_(config, 2 * capacity_ + 2 * num_envs, device),
+      store_(config, 2 * capacity_ + 2 * checked("num_envs", num_envs, kMostEnvs), device),
       pending_(static_cast<size_t>(num_envs), kNone) {
   const auto options = at::TensorOptions().device(device);
   observations_ = at::empty({capacity_}, options.dtype(at::kLong));

@@ -37,6 +37,7 @@ struct ReplayRows {
 /// Not thread-safe: the caller appends and learns in turns.
 class Replay {
  public:
+  /// Throws ERR_DSRL_CONFIG_REPLAY for a capacity or a number of environments that cannot be.
   Replay(const NetworkConfig& config, int64_t capacity, int64_t num_envs, at::Device device);
 
   void append(const ReplayRows& rows);

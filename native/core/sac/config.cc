@@ -36,6 +36,7 @@ void validate(const LearnerConfig& config) {
   require(std::isfinite(config.target_entropy), "target_entropy must be finite");
   require(config.batch_size >= 1 && config.batch_size <= (1 << 20),
           "batch_size must lie in [1, 1048576]");
+  require(config.sample_window >= 0, "sample_window must not be negative");
   require(config.micro_batch_size >= 0, "micro_batch_size must not be negative");
   validate_adam("actor", config.actor_adam);
   validate_adam("critic", config.critic_adam);

@@ -38,6 +38,7 @@ struct LearnerConfig {
   AdamConfig critic_adam{3e-4, 0.9, 0.999, 1e-8, 10.0};
   AdamConfig alpha_adam{3e-4, 0.9, 0.999, 1e-8, 10.0};
   int64_t batch_size = 512;
+  int64_t sample_window = 0;  // batches come from the newest so many transitions; 0: from all held
   int64_t micro_batch_size = 0;  // 0: the whole batch at once; bounds memory only
 };
 

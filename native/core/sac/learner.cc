@@ -150,10 +150,13 @@ std::vector<UpdateMetrics> Learner::update(int64_t count, const Replay& replay,
   if (replay.size() == 0) {
     throw Error("ERR_DSRL_REPLAY_EMPTY", "the replay holds no transition to learn from");
   }
+  const int64_t window = config_.sample_window;
+  const int64_t drawn = window > 0 ? std::min(window, replay.size()) : replay.size();
+  const int64_t oldest = replay.size() - drawn;
   std::vector<PendingMetrics> pending;
   for (int64_t i = 0; i < count && !cancelled.load(std::memory_order_relaxed); ++i) {
     const at::Tensor rows =
-        random_below(sample_stream_, updates_, config_.batch_size, replay.size(), replay.device());
+        random_below(sample_stream_, updates_, config_.batch_size, drawn, replay.device()) + oldest;
     const int64_t noise_dim = config_.network.noise_dim;
     const UpdateNoise noise{
         random_normal(target_stream_, updates_, config_.batch_size, noise_dim, device_),

@@ -51,8 +51,9 @@ class Learner {
   };
   PendingMetrics update(const Batch& batch, const UpdateNoise& noise);
 
-  /// `count` updates on batches drawn from the replay, with this learner's streams. Stops between
-  /// two updates once `cancelled` is set; the result has a row for each update that was made.
+  /// `count` updates on batches drawn from the newest `sample_window` transitions of the replay,
+  /// with replacement, by this learner's streams. Stops between two updates once `cancelled` is
+  /// set; the result has a row for each update that was made.
   std::vector<UpdateMetrics> update(int64_t count, const Replay& replay,
                                     const std::atomic<bool>& cancelled);
   static std::vector<UpdateMetrics> read(const std::vector<PendingMetrics>& pending);
@@ -113,7 +114,7 @@ class Learner {
   RandomStream target_stream_;
   RandomStream actor_stream_;
   RandomStream heads_stream_;
-  int64_t updates_ = 0;
+  std::atomic<int64_t> updates_ = 0;  // read from other threads while update() counts
 };
 
 }  // namespace dsrl

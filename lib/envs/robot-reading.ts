@@ -1,0 +1,44 @@
+import { type BackendObservation, type Runtime, Tensor } from '../native/index.js';
+import type { RobotReading } from './robot.js';
+
+/** What every reading of a robot has to hold. */
+export interface ReadingShape {
+  cameras: readonly string[];
+  stateDim: number;
+}
+
+/** What is missing or wrong in a reading, in words; null if it can be used. */
+export function whyUnusable(
+  reading: RobotReading,
+  { cameras, stateDim }: ReadingShape,
+): string | null {
+  for (const camera of cameras) {
+    const picture = reading.images[camera];
+    if (picture === undefined) {
+      const found = Object.keys(reading.images).join(', ') || 'none';
+      return `there is no picture of the camera \`${camera}\`; there are: ${found}`;
+    }
+    const { data, height, width } = picture;
+    if (data.length === height * width * 3) continue;
+    return `the picture of \`${camera}\` has ${data.length} bytes, not ${height} x ${width} x 3`;
+  }
+  const { state } = reading;
+  if (state.length !== stateDim) return `the state has ${state.length} numbers, not ${stateDim}`;
+  const wrong = Array.from(state).findIndex((value) => !Number.isFinite(value));
+  return wrong < 0 ? null : `number ${wrong} of the state is ${state[wrong]}`;
+}
+
+/** A usable reading as a batch of one. The tensors are copies: the robot may fill its own again. */
+export function toBatch(
+  runtime: Runtime,
+  reading: RobotReading,
+  { cameras }: ReadingShape,
+): BackendObservation {
+  const images: Record<string, Tensor<'uint8'>> = {};
+  for (const camera of cameras) {
+    const { data, height, width } = reading.images[camera] as RobotReading['images'][string];
+    images[camera] = Tensor.from(runtime, data, [1, height, width, 3], 'uint8');
+  }
+  const state = Float32Array.from(reading.state);
+  return { images, state: Tensor.from(runtime, state, [1, state.length], 'float32') };
+}

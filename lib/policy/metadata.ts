@@ -1,0 +1,46 @@
+import type { PolicyContract } from './contract.js';
+
+/** What goes into a policy and what comes out, for a program that prepares the one for the other. */
+export interface PolicyMetadata {
+  readonly name: string;
+  readonly observation: {
+    /** Camera -> its pictures. `null`: any size; the policy makes it fit. */
+    readonly images: Readonly<
+      Record<string, { dtype: 'uint8'; shape: readonly [number | null, number | null, 3] }>
+    >;
+    readonly state: { readonly dtype: 'float32'; readonly shape: readonly [number] };
+    /** Tokens of a prompt that are looked at, and the prompts that need no tokenizer. */
+    readonly prompt: { readonly maxTokens: number; readonly known: readonly string[] };
+  };
+  /** A chunk: the horizon, and the numbers of a robot action. */
+  readonly actions: { readonly dtype: 'float32'; readonly shape: readonly [number, number] };
+  /** The initial noise of the flow. */
+  readonly noise: { readonly dtype: 'float32'; readonly shape: readonly [number, number] };
+  /** Euler steps of the flow unless a call says otherwise. */
+  readonly numSteps: number;
+  /** Statistics that the state is normalised with, and the actions un-normalised. */
+  readonly normalization: PolicyContract['normalization'];
+  /** Which numbers of an action are offsets that the policy adds to the raw state; null: none. */
+  readonly deltaActions: readonly boolean[] | null;
+  readonly precision: PolicyContract['precision'];
+}
+
+export function metadataOf(contract: PolicyContract): PolicyMetadata {
+  const { cameras, image_resize, image_size, horizon } = contract;
+  const side = image_resize === 'none' ? image_size : null;
+  const picture = { dtype: 'uint8', shape: [side, side, 3] } as const;
+  return {
+    name: contract.name,
+    observation: {
+      images: Object.fromEntries(cameras.map((camera) => [camera, picture])),
+      state: { dtype: 'float32', shape: [contract.state_dim] },
+      prompt: { maxTokens: contract.prompt_length, known: Object.keys(contract.prompts) },
+    },
+    actions: { dtype: 'float32', shape: [horizon, contract.action_dim] },
+    noise: { dtype: 'float32', shape: [horizon, contract.noise_dim] },
+    numSteps: contract.num_steps,
+    normalization: contract.normalization,
+    deltaActions: contract.delta_action_mask,
+    precision: contract.precision,
+  };
+}

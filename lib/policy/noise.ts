@@ -1,0 +1,101 @@
+import { UsageError } from '../errors.js';
+import { type Runtime, randomNormal, Tensor } from '../native/index.js';
+import type { PolicyContract } from './contract.js';
+
+/**
+ * The initial noise of one observation's flow, standard normal where the policy was not steered:
+ * * a Float32Array: one noise, [noise_dim] and then used for all of the horizon, or
+ *   [H * noise_dim], row by row;
+ * * a list of those: M noises, M chunks of actions;
+ * * a tensor float32 [M, noise_dim] or [M, H, noise_dim]: the same.
+ */
+export type Noise = Float32Array | readonly Float32Array[] | Tensor<'float32'>;
+
+type Sizes = Pick<PolicyContract, 'horizon' | 'noise_dim'>;
+
+/** Noises of a batch, as FrozenPolicy.sample takes them. */
+export interface NoiseBatch {
+  /** float32 [B * M, H, noise_dim], those of one observation adjacent. */
+  tensor: Tensor<'float32'>;
+  /** M; null: one each, and no dimension for them in the answer. */
+  perObservation: number | null;
+}
+
+/** @throws UsageError ERR_DSRL_NOISE for noises of the wrong size, or not as many for each */
+export function noiseBatch(runtime: Runtime, sizes: Sizes, noises: readonly Noise[]): NoiseBatch {
+  const { horizon, noise_dim } = sizes;
+  const rows = noises.map((noise) => noiseRows(sizes, noise));
+  const [first = []] = rows;
+  const single = noises.every((noise) => noise instanceof Float32Array);
+  if (rows.some(({ length }) => length !== first.length) || first.length === 0) {
+    throw refused(
+      `the observations have ${rows.map(({ length }) => length).join(', ')} noises`,
+      'give each observation as many, at least one',
+    );
+  }
+  const all = new Float32Array(rows.length * first.length * horizon * noise_dim);
+  for (const [row, values] of rows.flat().entries()) {
+    all.set(values, row * horizon * noise_dim);
+  }
+  const shape = [rows.length * first.length, horizon, noise_dim];
+  return {
+    tensor: Tensor.from(runtime, all, shape, 'float32'),
+    perObservation: single ? null : first.length,
+  };
+}
+
+/** Row b of draw n: the stream `policy` at (seed, step n, env b), N(0, I). */
+export function drawnNoise(
+  runtime: Runtime,
+  { horizon, noise_dim }: Sizes,
+  draw: { seed: bigint; step: number; rows: number },
+): NoiseBatch {
+  const columns = horizon * noise_dim;
+  const flat = randomNormal(runtime, draw.seed, 'policy', draw.step, draw.rows, columns);
+  const shape = [draw.rows, horizon, noise_dim];
+  const tensor = Tensor.from(runtime, flat.read(), shape, 'float32');
+  flat.dispose();
+  return { tensor, perObservation: null };
+}
+
+/** The noises of one observation, each [H * noise_dim]. */
+function noiseRows(sizes: Sizes, noise: Noise): Float32Array[] {
+  if (noise instanceof Float32Array) return [wholeNoise(sizes, noise)];
+  if (!(noise instanceof Tensor)) return noise.map((one) => wholeNoise(sizes, one));
+  const { horizon, noise_dim } = sizes;
+  const [rows = 0, ...inner] = noise.shape;
+  const tiled = inner.length === 1 && inner[0] === noise_dim;
+  const whole = inner.length === 2 && inner[0] === horizon && inner[1] === noise_dim;
+  if (noise.dtype !== 'float32' || !(tiled || whole)) {
+    throw refused(
+      `the noise is ${noise.dtype} [${noise.shape.join(', ')}]`,
+      `give float32 [M, ${noise_dim}] or [M, ${horizon}, ${noise_dim}]`,
+    );
+  }
+  const values = noise.read();
+  const width = values.length / rows;
+  return Array.from({ length: rows }, (_, row) =>
+    wholeNoise(sizes, values.subarray(row * width, (row + 1) * width)),
+  );
+}
+
+function wholeNoise({ horizon, noise_dim }: Sizes, values: Float32Array): Float32Array {
+  const strange = values.findIndex((value) => !Number.isFinite(value));
+  if (strange >= 0) {
+    throw refused(`noise[${strange}] is ${values[strange]}`, 'noise has to be finite');
+  }
+  if (values.length === horizon * noise_dim) return values;
+  if (values.length !== noise_dim) {
+    throw refused(
+      `the noise has ${values.length} numbers`,
+      `give ${noise_dim}, used for all of the horizon, or ${horizon} x ${noise_dim}`,
+    );
+  }
+  const whole = new Float32Array(horizon * noise_dim);
+  for (let step = 0; step < horizon; step++) whole.set(values, step * noise_dim);
+  return whole;
+}
+
+function refused(message: string, hint: string): UsageError {
+  return new UsageError('ERR_DSRL_NOISE', message, { hint });
+}

@@ -1,0 +1,89 @@
+import { type Runtime, Tensor } from '../native/index.js';
+import type { PolicyContract } from './contract.js';
+import { mismatch, missingCamera, pictureHint } from './observation.js';
+
+/** A picture with its size, as decoders and camera drivers give it: row by row, RGB. */
+export interface SizedPicture {
+  data: Uint8Array;
+  height: number;
+  width: number;
+}
+
+/**
+ * One camera's picture, upright, RGB, row by row with the channels last: bytes alone if it has the
+ * policy's own size, with height and width otherwise, or a tensor [H, W, 3].
+ */
+export type Picture = Uint8Array | SizedPicture | Tensor<'uint8'>;
+
+/** One batch of a camera's pictures as a tensor uint8 [B, H, W, 3]. */
+export function stackPictures(
+  runtime: Runtime,
+  policy: PolicyContract,
+  camera: string,
+  rows: readonly Readonly<Record<string, Picture>>[],
+): Tensor<'uint8'> {
+  const pictures = rows.map((images) => {
+    const picture = images[camera];
+    if (picture === undefined) throw missingCamera(policy, camera, Object.keys(images));
+    return sized(policy, camera, picture);
+  });
+  const [{ height, width }] = pictures as [SizedPicture];
+  const size = height * width * 3;
+  const all = new Uint8Array(pictures.length * size);
+  for (const [row, picture] of pictures.entries()) {
+    if (picture.height !== height || picture.width !== width) {
+      throw mismatch(
+        `the pictures of \`${camera}\` differ in size: ${height} x ${width} and ` +
+          `${picture.height} x ${picture.width}`,
+        'infer observations of different sizes in calls of their own',
+      );
+    }
+    all.set(picture.data, row * size);
+  }
+  return Tensor.from(runtime, all, [pictures.length, height, width, 3], 'uint8');
+}
+
+function sized(policy: PolicyContract, camera: string, picture: Picture): SizedPicture {
+  const { name, image_size: side, image_resize } = policy;
+  const any = image_resize !== 'none';
+  const declared = any ? '[H, W, 3]' : `[${side}, ${side}, 3]`;
+  const refuse = (found: string, hint: string) =>
+    mismatch(
+      `the policy ${name} takes pictures of uint8 ${declared}, the observation's camera ` +
+        `\`${camera}\` is ${found}`,
+      hint,
+    );
+
+  if (picture instanceof Tensor) {
+    const { dtype, shape } = picture;
+    const [height = 0, width = 0, channels] = shape;
+    const fits = any || (height === side && width === side);
+    if (dtype === 'uint8' && shape.length === 3 && channels === 3 && fits) {
+      return { data: picture.read(), height, width };
+    }
+    throw refuse(`${dtype} [${shape.join(', ')}]`, pictureHint(policy, dtype, shape));
+  }
+  if (picture instanceof Uint8Array) {
+    if (picture.length === side * side * 3) return { data: picture, height: side, width: side };
+    throw refuse(
+      `a Uint8Array of ${picture.length} bytes, not of ${side} x ${side} x 3`,
+      any
+        ? 'give { data, height, width }: the size does not follow from the number of bytes'
+        : pictureHint(policy, 'uint8', [side, side, picture.length / (side * side)]),
+    );
+  }
+  const { height, width } = picture;
+  const data: unknown = picture.data;
+  if (!(data instanceof Uint8Array) || !(height >= 1) || !(width >= 1)) {
+    const found = ArrayBuffer.isView(data) ? data.constructor.name : typeof data;
+    const size = `height ${height}, width ${width}`;
+    throw refuse(`a ${found} with ${size}`, 'give { data, height, width } with a Uint8Array');
+  }
+  const channels = data.length / (height * width);
+  const fits = any || (height === side && width === side);
+  if (channels === 3 && fits) return picture;
+  throw refuse(
+    `${data.length} bytes for ${height} x ${width}`,
+    pictureHint(policy, 'uint8', [height, width, channels]),
+  );
+}

@@ -1,0 +1,57 @@
+import { type Runtime, Tensor } from '../native/index.js';
+import type { PolicyContract } from './contract.js';
+import { mismatch, type PolicyObservation } from './observation.js';
+import { type Picture, stackPictures } from './pictures.js';
+
+/** What a robot sees and is told at one moment. */
+export interface RobotObservation {
+  /** Camera -> picture; cameras that the policy does not take are left alone. */
+  images: Readonly<Record<string, Picture>>;
+  /** Raw proprioception, [state_dim], in the units of the data that the policy was trained on. */
+  state: ArrayLike<number>;
+  prompt: string;
+}
+
+/**
+ * Observations of robots as one batch of handles, which the caller disposes of.
+ *
+ * @param hold is given each handle as soon as it is made
+ * @throws PolicyError ERR_DSRL_POLICY_CONTRACT that names what is declared and what was found
+ */
+export function batchOf(
+  runtime: Runtime,
+  policy: PolicyContract,
+  observations: readonly RobotObservation[],
+  hold: <T extends Disposable>(handle: T) => T,
+): PolicyObservation {
+  const states = new Float32Array(observations.length * policy.state_dim);
+  for (const [row, { state }] of observations.entries()) {
+    states.set(checkedState(policy, state), row * policy.state_dim);
+  }
+  const shape = [observations.length, policy.state_dim];
+  const rows = observations.map(({ images }) => images ?? {});
+  const images: Record<string, Tensor<'uint8'>> = {};
+  for (const camera of policy.cameras) {
+    images[camera] = hold(stackPictures(runtime, policy, camera, rows));
+  }
+  return {
+    images,
+    state: hold(Tensor.from(runtime, states, shape, 'float32')),
+    prompts: observations.map(({ prompt }) => {
+      if (typeof prompt === 'string') return prompt;
+      throw mismatch(`the observation's prompt is ${prompt}`, 'give the instruction as a text');
+    }),
+  };
+}
+
+function checkedState({ name, state_dim }: PolicyContract, state: ArrayLike<number>): Float32Array {
+  const hint = 'give the raw proprioception in the order of the data that it was trained on';
+  if (state?.length !== state_dim) {
+    const found = `the observation's has ${state?.length}`;
+    throw mismatch(`the policy ${name} takes a state of ${state_dim} numbers, ${found}`, hint);
+  }
+  const values = Float32Array.from(state);
+  const strange = values.findIndex((value) => !Number.isFinite(value));
+  if (strange < 0) return values;
+  throw mismatch(`the observation's state[${strange}] is ${state[strange]}`, hint);
+}

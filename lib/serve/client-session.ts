@@ -1,0 +1,129 @@
+import type { RawData, WebSocket } from 'ws';
+import { DsrlError } from '../errors.js';
+import { decode, type Packable } from './decode.js';
+import { encode } from './encode.js';
+import { ProtocolError } from './protocol-error.js';
+
+/** Close codes of RFC 6455 that this protocol uses. */
+const GOING_AWAY = 1001;
+const INTERNAL_ERROR = 1011;
+
+export interface SessionOptions {
+  metadata: Packable;
+  /** One request -> the map that answers it, `server_timing` aside. */
+  answer(request: Packable): Promise<Record<string, Packable>>;
+  /** What went wrong inside, for the server's own log. */
+  onFailure(error: unknown): void;
+  /** How long a client may take to read an answer. */
+  sendTimeoutMs: number;
+}
+
+/**
+ * One openpi client. The server speaks first, with the metadata; then every binary frame is a
+ * request and gets one answer. Requests of one client are answered one after another: while one is
+ * being answered the socket is not read, so that a client that floods fills its own buffers only.
+ */
+export class ClientSession {
+  private busy = false;
+  private closing = false;
+  private alive = true;
+  /** When the last answer was sent: openpi's `prev_total_ms` counts from there, waiting included. */
+  private readySince = performance.now();
+  private previousTotalMs: number | null = null;
+
+  constructor(
+    private readonly socket: WebSocket,
+    private readonly options: SessionOptions,
+  ) {
+    socket.on('message', (data, isBinary) => void this.receive(data, isBinary));
+    socket.on('pong', () => {
+      this.alive = true;
+    });
+    // Too large a frame, a broken frame, a reset connection: ws closes the socket by itself.
+    socket.on('error', () => {});
+    void this.send(encode(options.metadata));
+  }
+
+  /** Called at an interval: a client that has not answered the last ping is gone. */
+  checkAlive(): void {
+    if (this.busy) return; // its pongs lie unread in the paused socket
+    if (!this.alive) {
+      this.socket.terminate();
+      return;
+    }
+    this.alive = false;
+    this.socket.ping();
+  }
+
+  /** Lets a request that is being answered finish, then says goodbye. */
+  close(): void {
+    this.closing = true;
+    if (!this.busy) this.socket.close(GOING_AWAY, 'the server is shutting down');
+  }
+
+  terminate(): void {
+    this.socket.terminate();
+  }
+
+  private async receive(data: RawData, isBinary: boolean): Promise<void> {
+    this.busy = true;
+    this.socket.pause();
+    try {
+      if (!isBinary) throw textFrame();
+      await this.send(await this.reply(bytesOf(data)));
+      const now = performance.now();
+      this.previousTotalMs = now - this.readySince;
+      this.readySince = now;
+    } catch (error) {
+      await this.fail(error);
+    } finally {
+      this.busy = false;
+      this.socket.resume();
+      if (this.closing) this.close();
+    }
+  }
+
+  private async reply(request: Uint8Array): Promise<Uint8Array> {
+    const message = decode(request);
+    const began = performance.now();
+    const answer = await this.options.answer(message);
+    const timing: Record<string, Packable> = { infer_ms: performance.now() - began };
+    if (this.previousTotalMs !== null) timing.prev_total_ms = this.previousTotalMs;
+    return encode({ ...answer, server_timing: timing });
+  }
+
+  private async send(frame: Uint8Array | string): Promise<void> {
+    const { socket } = this;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => socket.terminate(), this.options.sendTimeoutMs);
+      socket.send(frame, () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  /** openpi's way: a text frame that says what is wrong, then close 1011. */
+  private async fail(error: unknown): Promise<void> {
+    if (!(error instanceof DsrlError)) this.options.onFailure(error);
+    await this.send(describe(error));
+    this.socket.close(INTERNAL_ERROR, 'see the text frame before');
+  }
+}
+
+/** Never a stack or a path: the client may be anybody. */
+function describe(error: unknown): string {
+  if (error instanceof DsrlError) return `${error.code}: ${error.message}\n${error.hint}`;
+  return "ERR_DSRL_WIRE_INTERNAL: the policy failed on this observation\nsee the server's log";
+}
+
+function textFrame(): ProtocolError {
+  return new ProtocolError('ERR_DSRL_WIRE_TEXT', 'a request came as a text frame', {
+    hint: 'send binary frames of msgpack, as openpi_client does',
+  });
+}
+
+function bytesOf(data: RawData): Uint8Array {
+  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  return Array.isArray(data) ? Buffer.concat(data) : data;
+}

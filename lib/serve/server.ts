@@ -1,0 +1,192 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer } from 'ws';
+import { EnvironmentSetupError, UsageError } from '../errors.js';
+import { Batcher } from './batcher.js';
+import { ClientSession } from './client-session.js';
+import type { Packable } from './decode.js';
+
+/** What is served: requests of this protocol in, maps with `actions` out. */
+export interface Service<Observation> {
+  /** The first message to every client. */
+  readonly metadata: Record<string, Packable>;
+  /** Checks one request and reads it. What it throws goes to the client that sent it. */
+  read(request: Packable): Observation;
+  /** Answers several observations at once, in their order. */
+  infer(observations: Observation[]): Promise<Record<string, Packable>[]>;
+}
+
+export interface ServerOptions {
+  /** Default 127.0.0.1; anything but loopback needs `apiKey`. */
+  host?: string | undefined;
+  /** Default 8000, openpi's; 0 takes a free one. */
+  port?: number | undefined;
+  /** Clients send it as `Authorization: Api-Key <key>`. */
+  apiKey?: string | undefined;
+  /** Default 0: requests that arrive while a batch is computed form the next one. */
+  batchWindowMs?: number | undefined;
+  /** Default 16 requests. */
+  largestBatch?: number | undefined;
+  /** Default 64; one more is refused with 503. */
+  maxClients?: number | undefined;
+  /** Default 64 MiB; a larger frame closes the connection with 1009. */
+  maxMessageBytes?: number | undefined;
+  /** How long a client may take to read an answer, and to finish its handshake; default 10 s. */
+  clientTimeoutMs?: number | undefined;
+  /** Failures of the policy itself, which clients do not see; default: stderr. */
+  onFailure?: ((error: unknown) => void) | undefined;
+  /** Aborted: the server closes as by `close()`. */
+  signal?: AbortSignal | undefined;
+}
+
+const PING_INTERVAL_MS = 20_000;
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
+
+/**
+ * Serves a policy over openpi's websocket protocol: metadata first, then msgpack requests and
+ * answers; `GET /healthz` says OK, also while the policy computes.
+ */
+export class PolicyServer {
+  private readonly http: Server;
+  private readonly sessions = new Set<ClientSession>();
+  private readonly pings: NodeJS.Timeout;
+  private closed: Promise<void> | null = null;
+  private address = '';
+
+  private constructor(
+    service: { answer(request: Packable): Promise<Record<string, Packable>>; metadata: Packable },
+    private readonly options: ServerOptions,
+  ) {
+    const { clientTimeoutMs = 10_000, maxMessageBytes = 64 << 20, maxClients = 64 } = options;
+    const onFailure = options.onFailure ?? ((error) => console.error(error));
+    const sockets = new WebSocketServer({
+      noServer: true,
+      perMessageDeflate: false, // as openpi's client asks: pictures do not compress in time
+      maxPayload: maxMessageBytes,
+      clientTracking: false,
+    });
+    this.http = createServer(
+      {
+        headersTimeout: clientTimeoutMs,
+        requestTimeout: clientTimeoutMs,
+        connectionsCheckingInterval: clientTimeoutMs,
+      },
+      (request, response) => {
+        const healthy = request.url === '/healthz' && request.method === 'GET';
+        response.writeHead(healthy ? 200 : 404, { 'content-type': 'text/plain' });
+        response.end(healthy ? 'OK\n' : 'Not found\n');
+      },
+    );
+    // Beyond this Node itself drops connections: they cost a socket each before their handshake.
+    this.http.maxConnections = 2 * maxClients + 16;
+    this.http.on('upgrade', (request, socket, head) => {
+      socket.on('error', () => {});
+      if (!this.admits(request)) refuse(socket, 401);
+      else if (this.sessions.size >= maxClients || this.closed !== null) refuse(socket, 503);
+      else {
+        sockets.handleUpgrade(request, socket, head, (client) => {
+          const { metadata, answer } = service;
+          const sendTimeoutMs = clientTimeoutMs;
+          const session = new ClientSession(client, { metadata, answer, onFailure, sendTimeoutMs });
+          this.sessions.add(session);
+          client.once('close', () => this.sessions.delete(session));
+        });
+      }
+    });
+    this.pings = setInterval(() => {
+      for (const session of this.sessions) session.checkAlive();
+    }, PING_INTERVAL_MS).unref();
+    options.signal?.addEventListener('abort', () => void this.close(), { once: true });
+  }
+
+  /**
+   * Starts to listen.
+   *
+   * @throws UsageError ERR_DSRL_SERVE_KEY for another host than loopback without a key
+   * @throws EnvironmentSetupError ERR_DSRL_SERVE_LISTEN where the address is taken or not ours
+   */
+  static async listen<Observation>(
+    service: Service<Observation>,
+    options: ServerOptions = {},
+  ): Promise<PolicyServer> {
+    const {
+      host = '127.0.0.1',
+      port = 8000,
+      apiKey,
+      batchWindowMs = 0,
+      largestBatch = 16,
+    } = options;
+    if (!LOOPBACK.has(host) && !apiKey) {
+      throw new UsageError('ERR_DSRL_SERVE_KEY', `serving on ${host} without an API key`, {
+        hint: 'give a key (`--api-key-file FILE`), or serve on 127.0.0.1',
+      });
+    }
+    const batcher = new Batcher((batch: Observation[]) => service.infer(batch), {
+      windowMs: batchWindowMs,
+      largest: largestBatch,
+    });
+    const { metadata } = service;
+    const answer = async (request: Packable) => batcher.submit(service.read(request));
+    const server = new PolicyServer({ metadata, answer }, options);
+    await new Promise<void>((resolve, reject) => {
+      server.http.once('error', (cause) => {
+        clearInterval(server.pings);
+        reject(
+          new EnvironmentSetupError('ERR_DSRL_SERVE_LISTEN', `cannot listen on ${host}:${port}`, {
+            hint: 'choose another `--port`, or stop what listens there',
+            cause,
+          }),
+        );
+      });
+      server.http.listen(port, host, resolve);
+    });
+    const { address, family, port: bound } = server.http.address() as AddressInfo;
+    server.address = `ws://${family === 'IPv6' ? `[${address}]` : address}:${bound}`;
+    return server;
+  }
+
+  /** `ws://host:port` as a client writes it. */
+  get url(): string {
+    return this.address;
+  }
+
+  get clients(): number {
+    return this.sessions.size;
+  }
+
+  /** Answers what is being computed, says goodbye (1001), and ends; after `graceMs` at the latest. */
+  close(graceMs = 5_000): Promise<void> {
+    this.closed ??= this.shutDown(graceMs);
+    return this.closed;
+  }
+
+  private async shutDown(graceMs: number): Promise<void> {
+    clearInterval(this.pings);
+    const ended = new Promise<void>((resolve) => {
+      this.http.close(() => resolve());
+    });
+    for (const session of this.sessions) session.close();
+    const late = setTimeout(() => {
+      for (const session of this.sessions) session.terminate();
+      this.http.closeAllConnections();
+    }, graceMs);
+    this.http.closeIdleConnections();
+    await ended;
+    clearTimeout(late);
+  }
+
+  private admits(request: IncomingMessage): boolean {
+    const { apiKey } = this.options;
+    if (apiKey === undefined) return true;
+    // Digests have one length, and comparing them takes the same time wherever they differ.
+    const digest = (text: string) => createHash('sha256').update(text).digest();
+    const given = request.headers.authorization ?? '';
+    return timingSafeEqual(digest(given), digest(`Api-Key ${apiKey}`));
+  }
+}
+
+function refuse(socket: Duplex, status: 401 | 503): void {
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\n\r\n`);
+}

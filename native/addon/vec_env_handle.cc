@@ -1,0 +1,161 @@
+#include "addon/vec_env_handle.h"
+
+#include <cstring>
+
+#include "addon/environment.h"
+#include "addon/guard.h"
+#include "addon/learner_handle.h"
+#include "addon/libero_options.h"
+#include "addon/settings.h"
+#include "addon/tensor_handle.h"
+#include "core/env/libero.h"
+#include "core/env/tabletop.h"
+#include "core/error.h"
+
+namespace dsrl::addon {
+namespace {
+
+Napi::Object observation_object(Napi::Env env, const EnvObservation& observation) {
+  Napi::Object images = Napi::Object::New(env);
+  for (const auto& [camera, picture] : observation.images) {
+    images.Set(camera, TensorHandle::wrap(env, picture));
+  }
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("images", images);
+  object.Set("states", TensorHandle::wrap(env, observation.states));
+  return object;
+}
+
+template <typename Array, typename T>
+Array array_of(Napi::Env env, const std::vector<T>& values) {
+  Array array = Array::New(env, values.size());
+  if (!values.empty()) std::memcpy(array.Data(), values.data(), values.size() * sizeof(T));
+  return array;
+}
+
+std::unique_ptr<VecEnv> create(const std::string& kind, const Napi::Object& options) {
+  if (kind == "tabletop") {
+    return std::make_unique<Tabletop>(options.Get("numEnvs").As<Napi::Number>().Int64Value(),
+                                      seed_argument(options.Get("seed")),
+                                      options.Get("imageSize").As<Napi::Number>().Int64Value());
+  }
+  if (kind == "libero") return std::make_unique<Libero>(libero_options(options));
+  throw Error("ERR_DSRL_ENVIRONMENT", "there is no environment backend '" + kind + "'");
+}
+
+}  // namespace
+
+struct VecEnvHandle::State : Shared<std::unique_ptr<VecEnv>> {
+  using Shared<std::unique_ptr<VecEnv>>::Shared;
+};
+
+void VecEnvHandle::Register(Napi::Env env, Napi::Object exports) {
+  using Handle = VecEnvHandle;
+  exports.Set("VecEnv", DefineClass(env, "VecEnv",
+                                    {InstanceMethod("numEnvs", &Handle::NumEnvs),
+                                     InstanceMethod("numTasks", &Handle::NumTasks),
+                                     InstanceMethod("numTrials", &Handle::NumTrials),
+                                     InstanceMethod("actionDim", &Handle::ActionDim),
+                                     InstanceMethod("restore", &Handle::Restore),
+                                     InstanceMethod("observe", &Handle::Observe),
+                                     InstanceMethod("stepChunk", &Handle::StepChunk),
+                                     InstanceMethod("interior", &Handle::Interior),
+                                     InstanceMethod("saveState", &Handle::SaveState),
+                                     InstanceMethod("loadState", &Handle::LoadState)}));
+}
+
+VecEnvHandle::VecEnvHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<VecEnvHandle>(info) {
+  guarded(info.Env(), [&] {
+    const std::string kind = info[0].As<Napi::String>().Utf8Value();
+    state_ = std::make_shared<State>(create(kind, info[1].As<Napi::Object>()));
+  });
+}
+
+Napi::Value VecEnvHandle::NumEnvs(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(state_->object->num_envs()));
+}
+Napi::Value VecEnvHandle::NumTasks(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(state_->object->num_tasks()));
+}
+Napi::Value VecEnvHandle::NumTrials(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(state_->object->num_trials()));
+}
+Napi::Value VecEnvHandle::ActionDim(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(state_->object->action_dim()));
+}
+
+void VecEnvHandle::Restore(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    const auto lock = claim(*state_, "environment");
+    state_->object->restore(info[0].As<Napi::Number>().Int64Value(),
+                            info[1].As<Napi::Number>().Int64Value(),
+                            info[2].As<Napi::Number>().Int64Value());
+  });
+}
+
+Napi::Value VecEnvHandle::Observe(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto lock = claim(*state_, "environment");
+    return observation_object(info.Env(), state_->object->observe());
+  });
+}
+
+Napi::Value VecEnvHandle::StepChunk(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const at::Tensor actions = tensor_argument(info[0], "actions");
+    if (!info[1].IsTypedArray() ||
+        info[1].As<Napi::TypedArray>().TypedArrayType() != napi_int32_array) {
+      throw Napi::TypeError::New(info.Env(), "limit must be an Int32Array");
+    }
+    const auto limits = info[1].As<Napi::Int32Array>();
+    const std::vector<int32_t> limit(limits.Data(), limits.Data() + limits.ElementLength());
+    const bool pictures = info[2].IsUndefined() || info[2].ToBoolean();
+    return Environment::of(info.Env())
+        .inference(info.Env())
+        .run(info.Env(), [state = state_, actions, limit, pictures]() -> MakeValue {
+          const auto lock = claim(*state, "environment");
+          ChunkResult result = state->object->step_chunk(actions.to(at::kCPU), limit, pictures);
+          return [result = std::move(result)](Napi::Env env) -> Napi::Value {
+            Napi::Object object = Napi::Object::New(env);
+            object.Set("observation", observation_object(env, result.observation));
+            object.Set("success", array_of<Napi::Uint8Array>(env, result.success));
+            object.Set("executed", array_of<Napi::Int32Array>(env, result.executed));
+            object.Set("failure", array_of<Napi::Int32Array>(env, result.failure));
+            return object;
+          };
+        });
+  });
+}
+
+Napi::Value VecEnvHandle::Interior(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto lock = claim(*state_, "environment");
+    const EnvInterior inside = state_->object->interior(info[0].As<Napi::Number>().Int64Value());
+    Napi::Object object = Napi::Object::New(info.Env());
+    object.Set("qpos", array_of<Napi::Float64Array>(info.Env(), inside.qpos));
+    object.Set("qvel", array_of<Napi::Float64Array>(info.Env(), inside.qvel));
+    object.Set("state", array_of<Napi::Float64Array>(info.Env(), inside.state));
+    return object;
+  });
+}
+
+Napi::Value VecEnvHandle::SaveState(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto lock = claim(*state_, "environment");
+    return array_of<Napi::Float64Array>(info.Env(), state_->object->save_state());
+  });
+}
+
+void VecEnvHandle::LoadState(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    if (!info[0].IsTypedArray() ||
+        info[0].As<Napi::TypedArray>().TypedArrayType() != napi_float64_array) {
+      throw Napi::TypeError::New(info.Env(), "state must be a Float64Array");
+    }
+    const auto saved = info[0].As<Napi::Float64Array>();
+    const auto lock = claim(*state_, "environment");
+    state_->object->load_state({saved.Data(), saved.Data() + saved.ElementLength()});
+  });
+}
+
+}  // namespace dsrl::addon

@@ -1,0 +1,221 @@
+"""What a checkpoint does not say of the robot that it was trained for.
+
+openpi and RLinf keep it in a training configuration that is no part of the folder; `--robot` names
+one of those that stand here, single options say it for any other. LeRobot's folder has it all.
+Sources: openpi `policies/{libero,droid}_policy.py`, `training/config.py` (pi0_libero: deltas are
+taken a second time, extra_delta_transform; pi0_droid: joint velocities, no deltas).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import ExportError
+from .layouts import PREPROCESSOR, Checkpoint
+from .normalization import Normalization, step_config
+
+SLOTS = ("base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb")  # openpi's, in network order
+# What an observation calls the pictures of these names; others keep the name that they have.
+USUAL_CAMERAS = {
+    "base_0_rgb": "main",
+    "image": "main",
+    "left_wrist_0_rgb": "wrist",
+    "wrist_image": "wrist",
+    "image2": "wrist",
+}
+PICTURES = "observation.images."
+
+
+@dataclass(frozen=True)
+class Robot:
+    state_dim: int
+    action_dim: int
+    delta_actions: int  # the first so many action dimensions are offsets from the state
+    cameras: dict[str, str]  # observation's name -> the original's
+
+
+ROBOTS = {
+    "libero": Robot(8, 7, 6, {"main": SLOTS[0], "wrist": SLOTS[1]}),
+    "droid": Robot(8, 8, 0, {"main": SLOTS[0], "wrist": SLOTS[1]}),
+}
+
+
+@dataclass(frozen=True)
+class Given:
+    """The options; None where one was not typed."""
+
+    robot: str | None = None
+    state_dim: int | None = None
+    action_dim: int | None = None
+    delta_actions: int | None = None
+    cameras: dict[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Embodiment:
+    state_dim: int
+    action_dim: int
+    delta_action_mask: list[bool] | None
+    cameras: dict[str, str]  # observation's name -> the original's, in network order
+    masked_cameras: list[str]  # slots of the original that are never shown
+    log: list[str]
+
+
+def bad_option(what: str, hint: str) -> ExportError:
+    return ExportError("ERR_DSRL_CONFIG_EXPORT", what, hint)
+
+
+def embodiment(checkpoint: Checkpoint, normalization: Normalization, given: Given) -> Embodiment:
+    """Raises ExportError ERR_DSRL_CONFIG_EXPORT or ERR_DSRL_POLICY_DAMAGED."""
+    if checkpoint.layout == "lerobot":
+        return of_lerobot(checkpoint, normalization, given)
+    return of_openpi(normalization, given)
+
+
+def of_openpi(normalization: Normalization, given: Given) -> Embodiment:
+    path = normalization.sources[0]
+    name = given.robot or next((r for r in ROBOTS if r in str(path.parent).lower()), None)
+    log = (
+        [] if given.robot or name is None else [f"robot {name}, by the name of {path.parent.name}/"]
+    )
+    preset = None if name is None else ROBOTS[name]
+    values = {
+        "state-dim": given.state_dim,
+        "action-dim": given.action_dim,
+        "delta-actions": given.delta_actions,
+        "cameras": given.cameras,
+    }
+    for option, value in values.items():
+        if value is None and preset is not None:
+            values[option] = getattr(preset, option.replace("-", "_"))
+    absent = [f"--{option}" for option, value in values.items() if value is None]
+    if absent:
+        raise bad_option(
+            "openpi's folders do not say for which robot they were trained",
+            f"type --robot {' or --robot '.join(ROBOTS)}, or else {', '.join(absent)} "
+            f"(cameras as main={SLOTS[0]},wrist={SLOTS[1]})",
+        )
+    state_dim, action_dim = values["state-dim"], values["action-dim"]
+    cameras, deltas = values["cameras"], values["delta-actions"]
+    strange = [source for source in cameras.values() if source not in SLOTS]
+    if strange:
+        raise bad_option(
+            f"--cameras: openpi's pi0 has no {', '.join(strange)}", f"it has {', '.join(SLOTS)}"
+        )
+    if name == "libero" and given.delta_actions is None:
+        check_libero_deltas(normalization, deltas)
+    mask, line = delta_mask(deltas, state_dim, action_dim)
+    ordered = {our: slot for slot in SLOTS for our, source in cameras.items() if source == slot}
+    masked = [slot for slot in SLOTS if slot not in ordered.values()]
+    return Embodiment(state_dim, action_dim, mask, ordered, masked, [*log, line])
+
+
+def check_libero_deltas(normalization: Normalization, deltas: int) -> None:
+    """LIBERO's own actions lie in [-1, 1]. Where the state was taken off them, as openpi's
+    pi0_libero does, the mean of the rotation is near -3.1, which no action in [-1, 1] has."""
+    means = normalization.actions["mean"][:deltas]
+    if any(abs(mean) > 1 for mean in means):
+        return
+    raise bad_option(
+        f"the action means {[round(mean, 3) for mean in means]} lie in [-1, 1], so this checkpoint "
+        "seems to be trained on LIBERO's actions as they are, not on offsets from the state as "
+        "openpi's pi0_libero is",
+        "type --delta-actions 0 when its training had extra_delta_transform=False, "
+        "--delta-actions 6 when it had True",
+    )
+
+
+def delta_mask(deltas: int, state_dim: int, action_dim: int) -> tuple[list[bool] | None, str]:
+    if deltas > min(state_dim, action_dim):
+        raise bad_option(
+            f"--delta-actions {deltas}: there are {action_dim} action and {state_dim} state "
+            "dimensions",
+            "give the number of leading action dimensions that are offsets from the state",
+        )
+    if deltas == 0:
+        return None, "actions are used as the network gives them, no offsets from the state"
+    line = f"the first {deltas} action dimensions are offsets from the state (--delta-actions)"
+    return [dim < deltas for dim in range(action_dim)], line
+
+
+def of_lerobot(checkpoint: Checkpoint, normalization: Normalization, given: Given) -> Embodiment:
+    folder, config = checkpoint.folder, checkpoint.config
+    if given.robot is not None:
+        raise bad_option(
+            "--robot is for openpi's and RLinf's folders; LeRobot's say it themselves",
+            "leave --robot out",
+        )
+    state_dim = given.state_dim or feature_dim(
+        config.get("input_features"), "observation.state", normalization.state
+    )
+    action_dim = given.action_dim or feature_dim(
+        config.get("output_features"), "action", normalization.actions
+    )
+    mask, log = lerobot_delta_mask(folder, action_dim)
+    if given.delta_actions is not None:
+        mask, line = delta_mask(given.delta_actions, state_dim, action_dim)
+        log = [line]
+    features = config.get("input_features") or {}
+    slots = [
+        name
+        for name, feature in features.items()
+        if isinstance(feature, dict) and feature.get("type") == "VISUAL"
+    ]
+    if not slots:
+        raise bad_option(
+            f"{folder / 'config.json'}: its input_features name no camera",
+            "export a folder that LeRobot wrote after training",
+        )
+    cameras = given.cameras or usual_cameras(folder, slots)
+    sources = {
+        our: source if source in slots else PICTURES + source for our, source in cameras.items()
+    }
+    strange = [source for source in sources.values() if source not in slots]
+    if strange:
+        raise bad_option(
+            f"--cameras: this policy has no {', '.join(strange)}", f"it has {', '.join(slots)}"
+        )
+    ordered = {our: slot for slot in slots for our, source in sources.items() if source == slot}
+    masked = [slot for slot in slots if slot not in ordered.values()]
+    return Embodiment(state_dim, action_dim, mask, ordered, masked, log)
+
+
+def feature_dim(features: object, name: str, statistics: dict[str, list[float]]) -> int:
+    """The length that config.json states of a vector; without one, that of its statistics."""
+    feature = features.get(name) if isinstance(features, dict) else None
+    shape = feature.get("shape") if isinstance(feature, dict) else None
+    if isinstance(shape, list) and len(shape) == 1 and type(shape[0]) is int:
+        return shape[0]
+    return len(next(iter(statistics.values())))
+
+
+def usual_cameras(folder: Path, slots: list[str]) -> dict[str, str]:
+    """`empty_camera_*` is what LeRobot calls a slot that is never shown."""
+    renamed = {}
+    if (folder / PREPROCESSOR).is_file():
+        step = step_config(folder / PREPROCESSOR, "rename_observations_processor") or {}
+        renamed = {new: old for old, new in step.get("config", {}).get("rename_map", {}).items()}
+    cameras = {}
+    for slot in slots:
+        short = renamed.get(slot, slot).removeprefix(PICTURES)
+        if not short.startswith("empty_camera"):
+            usual = USUAL_CAMERAS.get(short, short)
+            cameras[short if usual in cameras else usual] = slot
+    return cameras
+
+
+def lerobot_delta_mask(folder: Path, action_dim: int) -> tuple[list[bool] | None, list[str]]:
+    """LeRobot's RelativeActionsProcessorStep: every dimension, except those whose name holds one
+    of the excluded words."""
+    path = folder / PREPROCESSOR
+    step = step_config(path, "relative_actions_processor") if path.is_file() else None
+    config = (step or {}).get("config", {})
+    if not config.get("enabled", False):
+        return None, ["actions are used as the network gives them, no offsets from the state"]
+    words = [str(word).lower() for word in config.get("exclude_joints") or [] if word]
+    names = [str(name).lower() for name in config.get("action_names") or []]
+    mask = [
+        dim >= len(names) or not any(word in names[dim] for word in words)
+        for dim in range(action_dim)
+    ]
+    offsets = sum(mask)
+    return mask, [f"{offsets} of {action_dim} actions are offsets from the state ({path.name})"]

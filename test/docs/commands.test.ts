@@ -1,0 +1,136 @@
+// What the documents tell a reader to type works. The commands are taken from the Markdown files;
+// each is run here, or the table says what runs it. A command that a document gains and that the
+// table lacks fails: run it here with overrides that make it short, or name what covers it.
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { commandsOf, fencedBlocks, pages, ROOT, readPage, shapeOf } from './markdown.js';
+
+/** Makes a training last about a second; every path through the program stays. */
+const SHORT = [
+  'env.train.total_num_envs=2',
+  'algorithm.update_epoch=2',
+  'runner.max_steps=2',
+  'runner.save_interval=1',
+];
+const FEW_EPISODES = 'env.eval.trials=[0,2]';
+
+/** Run here, in this order and in one folder: what is typed, with these words behind it. */
+const RUN_HERE: Record<string, string[]> = {
+  'dsrl-native train tabletop seed=1 --run-dir runs/one': SHORT,
+  'dsrl-native train --resume runs/one': ['runner.max_steps=3'],
+  'dsrl-native eval runs/one --json': [FEW_EPISODES],
+  'dsrl-native eval tabletop --policy-only --noise iid --repeats 10': [FEW_EPISODES],
+  'dsrl-native config ls': [],
+  'dsrl-native config cat tabletop': [],
+  'dsrl-native config validate my_rlinf_file.yaml': [],
+  'dsrl-native config validate my.yaml': [],
+  'dsrl-native train -c my.yaml algorithm.gamma=0.99 env@env.eval=tabletop': SHORT,
+  'dsrl-native doctor': [],
+  'dsrl-native debug replay-updates --help': [],
+};
+
+/** Run by something else, whose file is named: too long, or done by every run of the tests. */
+const RUN_ELSEWHERE: Record<string, string> = {
+  'npm test': '.ci/run',
+  'npm run setup': 'scripts/test.mjs',
+  'npm run build:native': 'scripts/setup.mjs',
+  'npm run build:ts': 'scripts/setup.mjs',
+  'npm run format': 'scripts/test.mjs',
+  'npm run check:cuda': '.ci/full',
+  'npm run check:cuda -- --torch 2.11.0': 'scripts/check-cuda.mjs',
+  'npm run test:sanitizers': '.ci/full',
+  'npm run test:asan': '.ci/full',
+  'bash .ci/full': '.ci/full',
+  'npm run quickstart': '.ci/full',
+  'npm run quickstart -- seed=3': '.ci/full',
+  'tensorboard --logdir ./logs': 'test/log/tfevents.test.ts',
+  'npm run test:learning': '.ci/full',
+  'dsrl-native export pi0': 'test/policy/export.test.ts',
+  'OMP_NUM_THREADS=1 node bench/tabletop.mjs --seeds 0,1,2 --write': 'bench/tabletop.mjs',
+  'node bench/tabletop_env.mjs': 'bench/tabletop_env.mjs',
+  'python -m unittest pi0.test_model pi0.test_export': 'scripts/test/unittests.py',
+  'python -m unittest tabletop.test_tabletop': 'scripts/test/unittests.py',
+  'python -m pi0.compare_lerobot': 'python/pi0/compare_lerobot.json',
+  'python -m pi0.export --checkpoint DIR --out DIR': 'python/pi0/test_export.py',
+  'python -m pi0.record_lerobot ../test/fixtures/pi0': 'test/policy/export.test.ts',
+  'python -m pi0.record_pictures ../test/fixtures/pi0/pictures.json':
+    'native/test/picture_resize_test.cc',
+  'python -m tabletop.record_fixtures ../test/fixtures/tabletop':
+    'test/envs/tabletop_fixtures.test.ts',
+  'OMP_NUM_THREADS=1 python -m tabletop.train_policy --out ../policies/tabletop':
+    'policies/tabletop/policy.json',
+  'OMP_NUM_THREADS=1 python -m tabletop.preflight --policy ../policies/tabletop':
+    'policies/tabletop/preflight.json',
+};
+
+const program = join(ROOT, 'bin', 'dsrl-native.js');
+const folder = mkdtempSync(join(tmpdir(), 'dsrl-docs-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function run(argv: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...argv], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
+  return { status, stdout, stderr };
+}
+
+beforeAll(() => {
+  mkdirSync(join(folder, 'runs'));
+  writeFileSync(join(folder, 'my.yaml'), 'defaults: [tabletop, _self_]\nseed: 7\n');
+  const theirs = readFileSync(join(ROOT, 'configs', 'libero_spatial_dsrl_openpi.yaml'));
+  writeFileSync(join(folder, 'my_rlinf_file.yaml'), theirs);
+});
+
+const documented = new Set(pages().flatMap((page) => commandsOf(readPage(page))));
+
+it('every command of the documents is in the table, and every one of the table in a document', () => {
+  const known = [...Object.keys(RUN_HERE), ...Object.keys(RUN_ELSEWHERE)];
+  expect([...documented].sort()).toEqual(known.sort());
+});
+
+describe('what is run elsewhere is there', () => {
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  it.each(Object.entries(RUN_ELSEWHERE))('`%s` by %s', (command, file) => {
+    expect(existsSync(join(ROOT, file))).toBe(true);
+    const script = /^npm (?:run )?(\S+)/.exec(command)?.[1];
+    if (script !== undefined) expect(scripts).toHaveProperty([script]);
+    const started = /^node (\S+)/.exec(command)?.[1];
+    if (started !== undefined) expect(existsSync(join(ROOT, started))).toBe(true);
+  });
+});
+
+describe('what a document shows runs', () => {
+  it.each(Object.entries(RUN_HERE))('`%s`', (command, more) => {
+    const [, ...argv] = command.split(' ');
+    const { status, stdout, stderr } = run([...argv, ...more]);
+    expect(status, stderr).toBe(0);
+    expect(stdout).not.toBe('');
+  });
+});
+
+it("the quickstart's output is what README shows", () => {
+  const shown = fencedBlocks(readPage('README.md')).find((text) => text.includes('base_success'));
+  const lines = shown?.trimEnd().split('\n') ?? [];
+  const json = lines.pop() ?? '';
+  const { status, stdout, stderr } = run(['quickstart', ...SHORT, FEW_EPISODES]);
+  expect(status, stderr).toBe(0);
+
+  const result: Record<string, unknown> = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '');
+  const keys = [...json.matchAll(/"(\w+)":/g)].map((match) => match[1]);
+  expect(keys.length).toBeGreaterThan(3);
+  expect(Object.keys(result).slice(0, keys.length)).toEqual(keys);
+
+  const printed = stderr.split('\n').map(shapeOf);
+  for (const line of lines) {
+    const shape = shapeOf(line.replace(/\s*\.\.\.$/, ''));
+    expect(
+      printed.some((other) => other.startsWith(shape)),
+      `README's line: ${line}`,
+    ).toBe(true);
+  }
+});

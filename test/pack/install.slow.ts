@@ -1,0 +1,109 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, expect, test } from 'vitest';
+import { packTarball, poorPath, temporaryFolder, torchHome } from './support/tarball.js';
+
+const folder = temporaryFolder();
+const { file } = packTarball(folder);
+const user = join(folder, 'user');
+
+/** A machine with Node and a torch, and without a compiler, CMake or Python. */
+let env: Record<string, string>;
+
+beforeAll(() => {
+  mkdirSync(join(folder, 'bin'));
+  mkdirSync(join(folder, 'home'));
+  const cache = execFileSync('npm', ['config', 'get', 'cache'], { encoding: 'utf8' }).trim();
+  env = {
+    PATH: poorPath(join(folder, 'bin')),
+    HOME: join(folder, 'home'),
+    npm_config_cache: cache, // the packages that we depend on are fetched once a machine
+    DSRL_TORCH_HOME: torchHome(),
+  };
+  for (const name of ['npm_config_registry', 'NPM_CONFIG_USERCONFIG', 'npm_config_userconfig']) {
+    if (process.env[name] !== undefined) env[name] = process.env[name];
+  }
+  installInto(user, file, ['--ignore-scripts=false']);
+});
+
+function installInto(place: string, tarball: string, options: string[]): void {
+  mkdirSync(place, { recursive: true });
+  writeFileSync(join(place, 'package.json'), '{ "name": "robot", "private": true }');
+  execFileSync('npm', ['install', '--no-audit', '--no-fund', ...options, tarball], {
+    cwd: place,
+    env,
+    stdio: 'pipe',
+  });
+}
+
+function runIn(place: string, command: string, words: string[]) {
+  const result = spawnSync(command, words, { cwd: place, env, encoding: 'utf8' });
+  return { code: result.status, stdout: result.stdout, stderr: result.stderr };
+}
+
+/** One call into the core, and what it printed. */
+const ONE_CALL = `
+const { createRuntime, randomNormal } = await import('dsrl-native');
+const runtime = createRuntime({ device: 'cpu' });
+const tensor = randomNormal(runtime, 0n, 'test', 0, 1, 4);
+console.log(tensor.shape.join(), runtime.torchVersion);`;
+
+function oneCall(place: string) {
+  return runIn(place, 'node', ['--input-type=module', '-e', ONE_CALL]);
+}
+
+test('P2 it installs and runs without a compiler', () => {
+  expect(oneCall(user)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^1,4 2\./) });
+});
+
+test('P2 npx dsrl-native train runs from it', () => {
+  const words = ['dsrl-native', 'train', 'tabletop', '--run-dir', 'run', 'runner.max_steps=1'];
+  const { code, stderr } = runIn(user, 'npx', [...words, 'algorithm.update_epoch=2']);
+  expect([code, code === 0 ? '' : stderr]).toEqual([0, '']);
+  const metrics = readFileSync(join(user, 'run', 'metrics.jsonl'), 'utf8')
+    .trim()
+    .split('\n');
+  expect(metrics).toHaveLength(1);
+  const verdict = runIn(user, 'npx', ['dsrl-native', 'doctor', '--json']);
+  expect(JSON.parse(verdict.stdout)).toMatchObject({ ok: true, checkout: false });
+});
+
+test('P3 it installs where scripts are not run', () => {
+  const place = join(folder, 'no scripts');
+  installInto(place, file, ['--ignore-scripts']);
+  expect(oneCall(place).code).toBe(0);
+});
+
+test('P4 with a binding.gyp and no "gypfile": false the same machine cannot install it', () => {
+  const broken = join(folder, 'broken');
+  cpSync(join(user, 'node_modules', 'dsrl-native'), broken, { recursive: true });
+  const manifest = JSON.parse(readFileSync(join(broken, 'package.json'), 'utf8'));
+  delete manifest.gypfile;
+  writeFileSync(join(broken, 'package.json'), JSON.stringify({ ...manifest, files: undefined }));
+  writeFileSync(join(broken, 'binding.gyp'), "{ 'targets': [] }");
+  const options = { cwd: broken, env, encoding: 'utf8' as const };
+  const packed = execFileSync('npm', ['pack', '--json', '--ignore-scripts'], options);
+  const tarball = join(broken, JSON.parse(packed)[0].filename);
+  expect(() => installInto(join(folder, 'refused'), tarball, ['--ignore-scripts=false'])).toThrow();
+});
+
+test('P9 npm exec runs it from an empty folder', () => {
+  const place = join(folder, 'empty');
+  mkdirSync(place);
+  const words = ['exec', '--yes', `--package=${file}`, '--', 'dsrl-native', '--version'];
+  expect(runIn(place, 'npm', words)).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^dsrl-native \d/),
+  });
+});
+
+test('P10 two copies in one process work side by side on one torch', () => {
+  const second = join(folder, 'second');
+  installInto(second, file, ['--ignore-scripts']);
+  const entry = join(second, 'node_modules', 'dsrl-native', 'dist', 'index.js');
+  const other = ONE_CALL.replace("'dsrl-native'", JSON.stringify(entry));
+  const both = `{${ONE_CALL}}\n{${other}}`;
+  const { code, stdout } = runIn(user, 'node', ['--input-type=module', '-e', both]);
+  expect([code, stdout.trim().split('\n').length]).toEqual([0, 2]);
+});

@@ -1,0 +1,52 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll } from 'vitest';
+
+export const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
+
+/** A folder of its own for one test file, gone when the file's tests are done. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'dsrl-pack-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Prebuilds from what the set-up has compiled, then `npm pack`: the package as it is published. */
+export function packTarball(folder: string): { file: string; entries: PackedFile[] } {
+  execFileSync(process.execPath, [join('scripts', 'prebuild.mjs')], { cwd: root, stdio: 'pipe' });
+  const [packed] = JSON.parse(
+    execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
+      cwd: root,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }),
+  ) as { filename: string; files: PackedFile[] }[];
+  if (packed === undefined) throw new Error('npm pack said nothing');
+  return { file: join(folder, packed.filename), entries: packed.files };
+}
+
+export interface PackedFile {
+  path: string;
+  size: number;
+}
+
+/** The torch that the checkout was built against: what a user's machine has. */
+export function torchHome(): string {
+  return JSON.parse(readFileSync(join(root, 'build', 'torch.json'), 'utf8')).root;
+}
+
+/** A folder with Node, npm and a shell and nothing else: no compiler, make, CMake or Python. */
+export function poorPath(folder: string): string {
+  const programs = ['node', 'npm', 'npx', 'sh'];
+  const places = (process.env.PATH ?? '').split(delimiter);
+  for (const program of programs) {
+    const place = places.find((candidate) => existsSync(join(candidate, program)));
+    if (place === undefined) throw new Error(`${program} is not on the PATH`);
+    // A link keeps npm beside its own library: it finds that by its real path.
+    symlinkSync(join(place, program), join(folder, program));
+  }
+  return folder;
+}

@@ -1,0 +1,84 @@
+import { afterEach, expect, test } from 'vitest';
+import { PolicyServer, WireClient } from '../../lib/serve/index.js';
+import { observation, summingService } from './support/service.js';
+
+const open: { close(): unknown }[] = [];
+afterEach(async () => {
+  for (const thing of open.splice(0).reverse()) await thing.close();
+});
+
+async function start(port = 0, delayMs = 0): Promise<PolicyServer> {
+  const server = await PolicyServer.listen(summingService({ delayMs }).service, { port });
+  open.push(server);
+  return server;
+}
+
+function client(url: string, options = {}): WireClient {
+  const made = new WireClient(url, options);
+  open.push(made);
+  return made;
+}
+
+test('the metadata are there once it is connected', async () => {
+  const made = client((await start()).url);
+  await made.connect();
+  expect(made.metadata).toEqual({ name: 'summing', horizon: 2 });
+});
+
+test('a server that comes later is waited for', async () => {
+  const gone = await start();
+  const port = Number(new URL(gone.url).port);
+  await gone.close();
+  const answer = client(`ws://127.0.0.1:${port}`, { patienceMs: 20_000 }).request(
+    observation([1, 2]),
+  );
+  await start(port);
+  expect(await answer).toHaveProperty('actions');
+});
+
+test('after a server has gone and come back the next request connects again', async () => {
+  const first = await start();
+  const made = client(first.url, { patienceMs: 20_000 });
+  await made.request(observation([1, 2]));
+  await first.close();
+  await start(Number(new URL(first.url).port));
+  expect(await made.request(observation([1, 2]))).toHaveProperty('actions');
+});
+
+test('a request that is under way when the server dies is rejected', async () => {
+  const server = await start(0, 60_000);
+  const made = client(server.url);
+  await made.connect();
+  const answer = made.request(observation([1, 2]));
+  const rejected = expect(answer).rejects.toMatchObject({ code: 'ERR_DSRL_REMOTE_DISCONNECTED' });
+  await server.close(50);
+  await rejected;
+});
+
+test('an aborted request leaves the order of answers whole', async () => {
+  const made = client((await start(0, 100)).url);
+  const controller = new AbortController();
+  const aborted = made.request(observation([7, 7]), controller.signal);
+  await expect.poll(() => made.metadata).not.toBeNull();
+  controller.abort(new Error('changed my mind'));
+  await expect(aborted).rejects.toThrow('changed my mind');
+  const { actions } = (await made.request(observation([1, 2]))) as { actions: { data: unknown } };
+  expect(actions.data).toEqual(Float32Array.of(12, 1, 2, 1));
+});
+
+test('attempts to connect end with the signal', async () => {
+  const gone = await start();
+  await gone.close();
+  const controller = new AbortController();
+  const made = client(gone.url, { patienceMs: 60_000, signal: controller.signal });
+  const refused = expect(made.connect()).rejects.toThrow('enough');
+  controller.abort(new Error('enough'));
+  await refused;
+});
+
+test('a closed client refuses', async () => {
+  const made = client((await start()).url);
+  await made.connect();
+  made.close();
+  await expect(made.request(null)).rejects.toMatchObject({ code: 'ERR_DSRL_REMOTE_CLOSED' });
+});

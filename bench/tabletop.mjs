@@ -118,12 +118,13 @@ ${table(
   runs.map(runCells),
 )}
 
-\`OMP_NUM_THREADS=${THREADS} node bench/tabletop.mjs --seeds ${values.seeds} --write\`, on
-${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown processor'}, Node ${process.versions.node}. Seconds count
-rollouts and updates until the deterministic agent first solves .9 of the 100 (task, trial), looked
-at every 2 global steps; start and evaluations are not counted. CPU seconds are those of all threads.
-A seed gives the two different random numbers: compare the medians, never one pair. Load: averages
-over 1, 5 and 15 minutes as the run began.`;
+\`OMP_NUM_THREADS=${THREADS} node bench/tabletop.mjs --seeds ${values.seeds} --write\`
+on ${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown processor'}, Node ${process.versions.node}.
+
+Seconds count rollouts and updates until the deterministic agent first solves .9 of the 100 (task,
+trial), looked at every 2 global steps; start and evaluations are not counted. CPU seconds are those
+of all threads. A seed gives the two different random numbers: compare the medians, never one pair.
+Load: averages over 1, 5 and 15 minutes as the run began.`;
 }
 
 const { values } = parseArgs({

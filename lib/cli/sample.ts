@@ -26,6 +26,7 @@ finite; nothing is written then.
 
 Examples:
   dsrl-native debug sample --policy policies/tabletop --inputs in.safetensors --out out.safetensors
+  dsrl-native debug sample --policy pi0 --inputs in.safetensors --out out.safetensors --num-steps 4
 `;
 
 const COMMAND = 'debug sample';

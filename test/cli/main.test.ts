@@ -32,6 +32,7 @@ describe('help and version need no torch', () => {
     ['debug'],
     ['debug', 'replay-updates'],
     ['debug', 'random'],
+    ['debug', 'sample'],
   ];
   it.each(commands.map((command) => [command.join(' '), command] as const))(
     '`%s --help` shows two examples',

@@ -39,38 +39,43 @@ function python(...words) {
   return JSON.parse(stdout.trimEnd().split('\n').at(-1));
 }
 
-const seconds = (since) => (performance.now() - since) / 1000;
+const now = () => ({ wall: performance.now(), cpu: process.cpuUsage() });
 const gigabytes = (bytes) => `${(bytes / 1e9).toFixed(2)} GB`;
 const row = (...cells) => process.stdout.write(`| ${cells.join(' | ')} |\n`);
 
 mkdirSync(values.folder, { recursive: true });
 if (!existsSync(checkpoint)) python('make', checkpoint);
-row('what', 'wall', 'peak memory');
-row('---', '---', '---');
+row('what', 'wall', 'CPU', 'peak memory');
+row('---', '---', '---', '---');
 if (!existsSync(policyFolder)) {
-  const { seconds: wall, peak_rss_gb: peak } = python('export', checkpoint, policyFolder);
-  row('export, bfloat16', `${wall.toFixed(0)} s`, `${peak.toFixed(2)} GB`);
+  const { seconds, cpu_seconds, peak_rss_gb } = python('export', checkpoint, policyFolder);
+  const times = [`${seconds.toFixed(0)} s`, `${cpu_seconds.toFixed(0)} s`];
+  row('export, bfloat16', ...times, `${peak_rss_gb.toFixed(2)} GB`);
 }
 
 const { createRuntime, FrozenPolicy } = await import('../dist/index.js');
 const runtime = createRuntime({ device: 'cpu' });
 runtime.setThreads(THREADS);
-let start = performance.now();
+let start = now();
 const policy = FrozenPolicy.load(runtime, policyFolder);
 const size = gigabytes(statSync(join(policyFolder, 'policy.pt')).size);
-row(`load (${size})`, `${seconds(start).toFixed(1)} s`, peakMemory());
+report(`load (${size})`);
 
 const numSteps = Number(values['num-steps']);
 const inputs = join(checkpoint, 'sample', 'inputs.safetensors');
 for (const name of ['first', 'second']) {
-  start = performance.now();
+  start = now();
   await policy.sampleFile(inputs, join(values.folder, 'actions.safetensors'), numSteps);
   const what = `${name} sample (2 cameras, a prompt of 16, ${numSteps} steps)`;
-  row(what, `${seconds(start).toFixed(1)} s`, peakMemory());
+  report(what);
 }
 const load = loadavg()[0]?.toFixed(1);
 process.stdout.write(`\n${cpus()[0]?.model}, ${THREADS} threads, load ${load}\n`);
 
-function peakMemory() {
-  return gigabytes(process.resourceUsage().maxRSS * 1024);
+/** A row with what went by since `start`. CPU seconds do not depend on what else ran. */
+function report(what) {
+  const { user, system } = process.cpuUsage(start.cpu);
+  const wall = (performance.now() - start.wall) / 1000;
+  const times = [wall, (user + system) / 1e6].map((time) => `${time.toFixed(1)} s`);
+  row(what, ...times, gigabytes(process.resourceUsage().maxRSS * 1024));
 }

@@ -87,8 +87,13 @@ def main(command: str, folder: str, *rest: str) -> None:
     else:
         argv = ["--checkpoint", folder, "--out", rest[0], *rest[1:]]
         export.export(export.parse(argv), argv, Progress())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(json.dumps({"seconds": time.monotonic() - start, "peak_rss_gb": peak}))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    result = {
+        "seconds": time.monotonic() - start,
+        "cpu_seconds": used.ru_utime + used.ru_stime,
+        "peak_rss_gb": used.ru_maxrss * 1024 / 1e9,
+    }
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -78,4 +78,15 @@ export {
   recordPrompts,
   type SizedPicture,
 } from './policy/index.js';
+export {
+  NdArray,
+  type ObservationKeys,
+  PolicyServer,
+  ProtocolError,
+  policyService,
+  RemotePolicy,
+  type RemotePolicyOptions,
+  type ServerOptions,
+  type Service,
+} from './serve/index.js';
 export * from './train/index.js';

@@ -8,8 +8,10 @@ Improves a frozen flow-matching robot policy by reinforcement learning in its no
 
   train    train an agent that steers a frozen policy
   eval     success of a run, a checkpoint or the frozen policy alone
+  serve    answer an openpi client with a policy's actions
   export   make a frozen policy of a published Pi0 checkpoint
   config   list, show and check configurations
+  libero   set up LIBERO: its scenes, meshes and initial states
   doctor   what training needs and what this machine has
   debug    developers' commands: run the learner on given data, print random streams
 
@@ -28,8 +30,10 @@ Examples:
 const COMMANDS: Record<string, () => Promise<(argv: string[]) => Promise<number>>> = {
   train: async () => (await import('./train.js')).runTrain,
   eval: async () => (await import('./eval.js')).runEval,
+  serve: async () => (await import('./serve.js')).runServe,
   export: async () => (await import('./export.js')).runExport,
   config: async () => (await import('./config.js')).runConfig,
+  libero: async () => (await import('./libero.js')).runLibero,
   doctor: async () => (await import('./doctor.js')).runDoctor,
   debug: async () => (await import('./debug.js')).runDebug,
   quickstart: async () => (await import('./quickstart.js')).runQuickstart,

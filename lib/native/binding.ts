@@ -146,16 +146,32 @@ export interface RawPolicySpec {
   delta_action_mask: number[];
 }
 
+/** A flag that ends one running call. */
+export interface RawCancellation {
+  cancel(): void;
+}
+
+export interface RawPolicyInputs {
+  images: RawTensor[];
+  states: RawTensor;
+  tokens: RawTensor;
+  tokenMask: RawTensor;
+  imageMasks: RawTensor | null;
+}
+
 export interface RawFrozenPolicy {
-  /** tokens: int64 [B, L]; tokenMask: bool [B, L]; noise [B, noise_dim] or [B, H, noise_dim]. */
   sample(
-    images: RawTensor[],
-    states: RawTensor,
-    tokens: RawTensor,
-    tokenMask: RawTensor,
+    inputs: RawPolicyInputs,
     noise: RawTensor,
     numSteps: number,
+    cancellation: RawCancellation | null,
   ): Promise<RawTensor>;
+  sampleFile(
+    inputs: string,
+    out: string,
+    numSteps: number,
+    cancellation: RawCancellation | null,
+  ): Promise<void>;
   parameterCount(): number;
   dispose(): void;
 }
@@ -197,6 +213,7 @@ export interface Binding {
   Agent: new (sizes: NetworkSizes, seed: bigint, device: string) => RawAgent;
   Learner: new (settings: LearnerSettings, seed: bigint, device: string) => RawLearner;
   Replay: new (sizes: NetworkSizes, capacity: number, numEnvs: number, device: string) => RawReplay;
+  Cancellation: new () => RawCancellation;
   FrozenPolicy: new (file: string, spec: RawPolicySpec, device: string) => RawFrozenPolicy;
   VecEnv: new (kind: string, options: Record<string, unknown>) => RawVecEnv;
   readSafetensors(file: string): Record<string, RawTensor>;
@@ -225,7 +242,7 @@ export interface Binding {
     env: number,
     count: number,
   ): { u32: number[]; uniform: number[]; normal: number[] };
-  /** Joins every native thread; later calls reject. Called by the exit listener. */
+  /** Joins this environment's native threads; later calls reject. Called by the exit listener. */
   shutdown(): void;
   /** Ends the process without waiting for anything, native threads included. */
   exitAtOnce(code: number): never;

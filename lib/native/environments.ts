@@ -1,4 +1,4 @@
-import type { RawFrozenPolicy, RawObservation, RawPolicySpec, RawVecEnv } from './binding.js';
+import type { RawObservation, RawVecEnv } from './binding.js';
 import { translate, translateAsync } from './errors.js';
 import type { Runtime } from './runtime.js';
 import { Tensor } from './tensor.js';
@@ -117,51 +117,6 @@ function observation(raw: RawObservation): BackendObservation {
   const images: Record<string, Tensor<'uint8'>> = {};
   for (const [camera, picture] of Object.entries(raw.images)) images[camera] = new Tensor(picture);
   return { images, state: new Tensor(raw.states) };
-}
-
-/** What a frozen policy is given, one row an environment. */
-export interface PolicyInputs {
-  /** A tensor a camera, in the order of policy.json. */
-  images: readonly Tensor[];
-  state: Tensor;
-  /** int64 [B, L] and bool [B, L]. */
-  tokens: Tensor;
-  tokenMask: Tensor;
-}
-
-/** The native half of a frozen policy; lib/policy reads policy.json and checks the hash. */
-export class NativePolicy {
-  readonly #raw: RawFrozenPolicy;
-
-  constructor(runtime: Runtime, file: string, spec: RawPolicySpec) {
-    this.#raw = translate(() => new runtime.binding.FrozenPolicy(file, spec, runtime.device));
-  }
-
-  /** Actions [B, H, action_dim] for noise [B, 32] (tiled over H) or [B, H, 32]. */
-  sample(
-    inputs: PolicyInputs,
-    noise: Tensor,
-    numSteps = 0,
-    signal?: AbortSignal,
-  ): Promise<Tensor<'float32'>> {
-    return translateAsync(async () => {
-      signal?.throwIfAborted();
-      const images = inputs.images.map((tensor) => tensor.raw);
-      const { state, tokens, tokenMask } = inputs;
-      return new Tensor<'float32'>(
-        await this.#raw.sample(images, state.raw, tokens.raw, tokenMask.raw, noise.raw, numSteps),
-      );
-    });
-  }
-
-  get parameterCount(): number {
-    return translate(() => this.#raw.parameterCount());
-  }
-
-  /** Gives the weights back once no call is under way. Idempotent; later calls are errors. */
-  dispose(): void {
-    this.#raw.dispose();
-  }
 }
 
 /** Pictures as the agent's frame: bilinear, .5 to even; the same handle if the size is right. */

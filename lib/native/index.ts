@@ -12,8 +12,6 @@ export {
   type ChunkOptions,
   type EnvironmentInterior,
   type NativeBackend,
-  NativePolicy,
-  type PolicyInputs,
   randomNormal,
   randomStream,
   randomUniform,
@@ -29,5 +27,6 @@ export {
 } from './libero.js';
 export { defaultLiberoBundle, type LiberoBundle, readLiberoBundle } from './libero-bundle.js';
 export { liberoHome } from './libero-home.js';
+export { NativePolicy, type PolicyInputs } from './policy.js';
 export { createRuntime, exitAtOnce, type Runtime } from './runtime.js';
 export { readTensors, Tensor, type TypedArrayOf, writeTensors } from './tensor.js';

@@ -1,9 +1,10 @@
-import { RuntimeFailure, UsageError } from '../errors.js';
+import { PolicyError, RuntimeFailure, UsageError } from '../errors.js';
 import { createRuntime, type Runtime } from '../native/index.js';
 import { metadataOf, type PolicyMetadata } from './metadata.js';
 import { drawnNoise, type Noise, type NoiseBatch, noiseBatch } from './noise.js';
 import { FrozenPolicy } from './policy.js';
 import { batchOf, type RobotObservation } from './robot-observation.js';
+import { findSteered, readSteering, Steering, type SteeringFile } from './steering.js';
 
 export interface ActionChunk {
   /** Robot actions, un-normalised, row by row. */
@@ -13,6 +14,8 @@ export interface ActionChunk {
 }
 
 export interface PolicyLoadOptions {
+  /** For a checkpoint: the frozen policy's folder, where it has moved since the training. */
+  policy?: string;
   /** `auto` (a GPU if there is one), `cpu` or `cuda:N`. */
   device?: string;
   /** Of the noise that `infer` draws where none is given (0); 64 bits, not negative. */
@@ -21,13 +24,16 @@ export interface PolicyLoadOptions {
 }
 
 interface CallOptions {
-  /** Euler steps of the flow; the policy's own unless given. */
+  /** Euler steps of the flow; those of training or the policy's own unless given. */
   numSteps?: number;
+  /** Of a steered policy: false draws from the agent's distribution; true, the default, its mean. */
+  deterministic?: boolean;
   /** Stops the call; its promise rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 
 export interface InferOptions extends CallOptions {
+  /** In place of what the agent would choose, or of a draw from N(0, I). */
   noise?: Noise;
 }
 
@@ -58,12 +64,16 @@ export class Policy implements Disposable {
     private readonly runtime: Runtime,
     private readonly frozen: FrozenPolicy,
     private readonly seed: bigint,
+    private readonly steering: Steering | null,
   ) {
     this.metadata = metadataOf(frozen.metadata);
   }
 
   /**
-   * Opens the folder that `dsrl-native export` wrote.
+   * Opens the folder that `dsrl-native export` wrote, or a run or checkpoint of `train`: then an
+   * agent chooses the noise and the frozen policy that it was trained on makes the actions.
+   *
+   * That policy is looked for where it lay in training, or in `options.policy`.
    *
    * @throws PolicyError ERR_DSRL_POLICY_MISSING, _DAMAGED, _HASH, _LOAD, _CONTRACT, _SPEC;
    *   TorchNotFoundError, EnvironmentSetupError if there is no torch or no such device
@@ -71,16 +81,25 @@ export class Policy implements Disposable {
   static async load(folder: string, options: PolicyLoadOptions = {}): Promise<Policy> {
     const { device, seed = 0, signal } = options;
     signal?.throwIfAborted();
+    const checkpoint = findSteered(folder);
+    const file = checkpoint === null ? null : readSteering(checkpoint);
     const runtime = createRuntime(device === undefined ? {} : { device });
-    const frozen = await FrozenPolicy.open(runtime, folder, signal);
-    return new Policy(runtime, frozen, seedOf(seed));
+    const frozenFolder = options.policy ?? file?.policy.folder ?? folder;
+    const frozen = await FrozenPolicy.open(runtime, frozenFolder, signal);
+    if (checkpoint === null || file === null) {
+      return new Policy(runtime, frozen, seedOf(seed), null);
+    }
+    refuseOther(frozen, frozenFolder, file);
+    const steering = new Steering(runtime, file, checkpoint, frozen.metadata.cameras[0]);
+    return new Policy(runtime, frozen, seedOf(seed), steering);
   }
 
   /**
    * A chunk of actions for one observation, or M for M noises, which cost one pass over the
    * pictures and the prompt.
    *
-   * Without `noise` it is drawn from N(0, I), as the policy was trained for: draw n of this object,
+   * Without `noise` the agent of a steered policy chooses it. That of a frozen policy alone is drawn
+   * from N(0, I), as it was trained for: draw n of this object,
    * counted from 0, is the stream `policy` at (seed, step n, env 0).
    *
    * @throws PolicyError ERR_DSRL_POLICY_CONTRACT, naming what the policy declares and what was
@@ -113,10 +132,18 @@ export class Policy implements Disposable {
     };
     try {
       const batch = batchOf(this.runtime, this.frozen.metadata, observations, hold);
-      const noises = this.noises(observations.length, noise);
+      const rows = observations.length;
+      const { steering, frozen } = this;
+      if (noise === undefined && steering !== null) {
+        const steps = numSteps ?? steering.file.num_steps ?? undefined;
+        const chosen = hold(await steering.noise(batch, options.deterministic ?? true));
+        const actions = hold(await frozen.sample(batch, chosen, steps, signal));
+        return this.chunks(actions.read(), rows, null);
+      }
+      const noises = this.noises(rows, noise);
       const initial = hold(noises.tensor);
-      const actions = hold(await this.frozen.sample(batch, initial, numSteps, signal));
-      return this.chunks(actions.read(), observations.length, noises.perObservation);
+      const actions = hold(await frozen.sample(batch, initial, numSteps, signal));
+      return this.chunks(actions.read(), rows, noises.perObservation);
     } finally {
       for (const thing of held) thing[Symbol.dispose]();
     }
@@ -163,6 +190,17 @@ export class Policy implements Disposable {
       shape,
     }));
   }
+}
+
+/** Steering another policy than the one of the training would be noise in the plain sense. */
+function refuseOther(frozen: FrozenPolicy, folder: string, { policy }: SteeringFile): void {
+  const found = frozen.metadata.sha256['policy.pt'];
+  if (found === policy.sha256) return;
+  throw new PolicyError(
+    'ERR_DSRL_POLICY_HASH',
+    `${folder} has the policy of sha256 ${found}, the agent was trained on ${policy.sha256}`,
+    { hint: 'give the folder of that policy as `policy` (`--policy` of the command)' },
+  );
 }
 
 function seedOf(seed: bigint | number): bigint {

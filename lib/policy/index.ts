@@ -14,3 +14,4 @@ export type { Picture, SizedPicture } from './pictures.js';
 export { FrozenPolicy, type PolicyNeeds } from './policy.js';
 export { recordPrompts } from './record-prompts.js';
 export type { RobotObservation } from './robot-observation.js';
+export { type SteeringFile, writeSteering } from './steering.js';

@@ -130,6 +130,11 @@ export class FrozenPolicy implements Disposable {
     return this.native.sample(inputs, noise, numSteps, signal);
   }
 
+  /** See NativePolicy.sampleFile. */
+  sampleFile(inputs: string, out: string, numSteps = 0, signal?: AbortSignal): Promise<void> {
+    return this.native.sampleFile(inputs, out, numSteps, signal);
+  }
+
   /** Gives the weights back once no call is under way. Idempotent; later calls are errors. */
   dispose(): void {
     this.native.dispose();

@@ -1,6 +1,9 @@
 export { decode, type Packable } from './decode.js';
 export { encode } from './encode.js';
 export { NdArray, type NumericArray } from './ndarray.js';
+export { liberoKeys, type ObservationKeys } from './openpi-keys.js';
+export { policyService, type ServablePolicy } from './policy-service.js';
 export { ProtocolError } from './protocol-error.js';
+export { type RemoteObservation, RemotePolicy, type RemotePolicyOptions } from './remote-policy.js';
 export { PolicyServer, type ServerOptions, type Service } from './server.js';
 export { type ConnectOptions, WireClient } from './wire-client.js';

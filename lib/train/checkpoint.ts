@@ -14,6 +14,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { CheckpointError, DsrlError, EnvironmentSetupError, UsageError } from '../errors.js';
 import { sync } from '../log/files.js';
 import type { Learner, Replay } from '../native/index.js';
+import { type SteeringFile, writeSteering } from '../policy/index.js';
 import { type CheckpointState, hasBegun } from './checkpoint-state.js';
 
 /**
@@ -30,6 +31,8 @@ export interface CheckpointParts {
   learner: Learner;
   replay: Replay;
   state: CheckpointState;
+  /** Makes the folder a policy of its own: `Policy.load(checkpoint)`. */
+  steering: SteeringFile;
   /** Complete checkpoints at borders of global steps that stay. */
   keep: number;
   /**
@@ -61,7 +64,7 @@ export async function writeCheckpoint(runDir: string, parts: CheckpointParts): P
 }
 
 async function write(folder: string, parts: CheckpointParts): Promise<string> {
-  const { learner, replay, state, previous } = parts;
+  const { learner, replay, state, steering, previous } = parts;
   for (const leftover of readdirSync(folder).filter((name) => /^\.step_.*\.tmp$/.test(name))) {
     rmSync(join(folder, leftover), { recursive: true, force: true });
   }
@@ -74,6 +77,7 @@ async function write(folder: string, parts: CheckpointParts): Promise<string> {
   const before = previous === null ? undefined : join(previous, 'replay');
   await replay.save(join(temporary, 'replay'), before);
   writeFileSync(join(temporary, 'state.json'), `${JSON.stringify(state, null, 1)}\n`);
+  writeSteering(temporary, steering);
   syncTree(temporary);
 
   // `last` points at `previous`, so it stays right whatever happens between these lines.

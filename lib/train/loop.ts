@@ -12,7 +12,13 @@ import { hasBegun } from './checkpoint-state.js';
 import { due, globalStep } from './global-step.js';
 import { compareWithCheckpoint } from './resume.js';
 import { chooseRunFolder, createRunFolder } from './run-folder.js';
-import { checkpointState, type HistoryPoint, openSession, type Session } from './session.js';
+import {
+  checkpointState,
+  type HistoryPoint,
+  openSession,
+  type Session,
+  steeringOf,
+} from './session.js';
 
 export interface TrainRequest {
   config: Config;
@@ -85,7 +91,9 @@ export async function train(request: TrainRequest): Promise<TrainSummary> {
     progress.phase('checkpoint');
     log.flush();
     const { learner, replay } = session;
-    const parts = { learner, replay, state: checkpointState(session), previous: checkpoint };
+    const state = checkpointState(session);
+    const steering = steeringOf(session);
+    const parts = { learner, replay, state, steering, previous: checkpoint };
     checkpoint = await writeCheckpoint(run, { ...parts, keep: config.checkpoint.keep });
     saved = true;
     progress.checkpoint(checkpoint);

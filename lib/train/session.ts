@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import {
   type Config,
   configToYaml,
@@ -9,7 +9,7 @@ import {
 import type { Environments, EpisodeRecord } from '../envs/index.js';
 import { CheckpointError, UsageError } from '../errors.js';
 import { Agent, Learner, Replay, type Runtime, type VecEnvBackend } from '../native/index.js';
-import { FrozenPolicy } from '../policy/index.js';
+import { FrozenPolicy, type SteeringFile } from '../policy/index.js';
 import { resolveCheckpoint } from './checkpoint.js';
 import {
   type CheckpointState,
@@ -174,6 +174,20 @@ export function checkpointState(session: Session): CheckpointState {
     policy: { name, sha256: sha256['policy.pt'] },
     frame: { source: 'first_camera', size: config.actor.model.openpi.dsrl_image_size },
     versions: versions(runtime),
+  };
+}
+
+/** What makes a checkpoint a policy that needs no configuration. */
+export function steeringOf({ config, policy, learner }: Session): SteeringFile {
+  const { num_action_chunks, num_steps } = config.actor.model;
+  const sha256 = policy.metadata.sha256['policy.pt'];
+  return {
+    policy: { folder: resolve(resolveModelPath(config)), sha256 },
+    sizes: networkSizes(config),
+    version: learner.updates,
+    seed: config.seed,
+    chunk: num_action_chunks,
+    num_steps,
   };
 }
 

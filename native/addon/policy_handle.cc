@@ -1,16 +1,30 @@
 #include "addon/policy_handle.h"
 
+#include "addon/cancellation_handle.h"
 #include "addon/environment.h"
 #include "addon/guard.h"
 #include "addon/settings.h"
 #include "addon/tensor_handle.h"
+#include "core/flow/sample_file.h"
 
 namespace dsrl::addon {
+namespace {
+
+// A job stops when its own call is cancelled, or the process goes down.
+StopRequest stop_request(const Napi::Value& cancellation, const ComputeThread& thread) {
+  const auto cancelled = CancellationHandle::flag(cancellation);
+  return [cancelled, shutdown = thread.cancelled()] {
+    return (cancelled && cancelled->load()) || shutdown->load();
+  };
+}
+
+}  // namespace
 
 void PolicyHandle::Register(Napi::Env env, Napi::Object exports) {
   exports.Set("FrozenPolicy",
               DefineClass(env, "FrozenPolicy",
                           {InstanceMethod("sample", &PolicyHandle::Sample),
+                           InstanceMethod("sampleFile", &PolicyHandle::SampleFile),
                            InstanceMethod("parameterCount", &PolicyHandle::ParameterCount),
                            InstanceMethod("dispose", &PolicyHandle::Dispose)}));
 }
@@ -26,28 +40,46 @@ PolicyHandle::PolicyHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Po
 Napi::Value PolicyHandle::Sample(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     PolicyObservation observation;
-    const auto cameras = info[0].As<Napi::Array>();
+    const auto inputs = info[0].As<Napi::Object>();
+    const auto cameras = inputs.Get("images").As<Napi::Array>();
     for (uint32_t i = 0; i < cameras.Length(); ++i) {
       observation.images.push_back(tensor_argument(cameras.Get(i), "images"));
     }
-    observation.states = tensor_argument(info[1], "states");
-    observation.tokens = tensor_argument(info[2], "tokens");
-    observation.token_mask = tensor_argument(info[3], "tokenMask");
-    const at::Tensor noise = tensor_argument(info[4], "noise");
-    const int64_t steps = info[5].As<Napi::Number>().Int64Value();
-    return Environment::of(info.Env())
-        .inference(info.Env())
-        .run(info.Env(), [policy = policy(), observation, noise, steps]() -> MakeValue {
-          const at::Tensor actions = policy->sample(observation, noise, steps);
-          return
-              [actions](Napi::Env env) -> Napi::Value { return TensorHandle::wrap(env, actions); };
-        });
+    observation.states = tensor_argument(inputs.Get("states"), "states");
+    observation.tokens = tensor_argument(inputs.Get("tokens"), "tokens");
+    observation.token_mask = tensor_argument(inputs.Get("tokenMask"), "tokenMask");
+    observation.image_masks = tensor_argument(inputs.Get("imageMasks"), "imageMasks");
+    const at::Tensor noise = tensor_argument(info[1], "noise");
+    const int64_t steps = info[2].As<Napi::Number>().Int64Value();
+    ComputeThread& thread = Environment::of(info.Env()).inference(info.Env());
+    return thread.run(info.Env(),
+                      [policy = policy(), observation, noise, steps,
+                       stop = stop_request(info[3], thread)]() -> MakeValue {
+                        const at::Tensor actions = policy->sample(observation, noise, steps, stop);
+                        return [actions](Napi::Env env) -> Napi::Value {
+                          return TensorHandle::wrap(env, actions);
+                        };
+                      });
+  });
+}
+
+Napi::Value PolicyHandle::SampleFile(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    ComputeThread& thread = Environment::of(info.Env()).inference(info.Env());
+    return thread.run(info.Env(),
+                      [policy = policy(), inputs = info[0].As<Napi::String>().Utf8Value(),
+                       out = info[1].As<Napi::String>().Utf8Value(),
+                       steps = info[2].As<Napi::Number>().Int64Value(),
+                       stop = stop_request(info[3], thread)]() -> MakeValue {
+                        sample_file(*policy, inputs, out, steps, stop);
+                        return [](Napi::Env env) { return env.Undefined(); };
+                      });
   });
 }
 
 Napi::Value PolicyHandle::ParameterCount(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    return Napi::Number::New(info.Env(), static_cast<double>(policy()->parameter_count()));
+    return Napi::Number::New(info.Env(), static_cast<double>(policy()->runner().parameter_count()));
   });
 }
 

@@ -16,6 +16,7 @@ class PolicyHandle : public Napi::ObjectWrap<PolicyHandle> {
 
  private:
   Napi::Value Sample(const Napi::CallbackInfo& info);
+  Napi::Value SampleFile(const Napi::CallbackInfo& info);
   Napi::Value ParameterCount(const Napi::CallbackInfo& info);
   void Dispose(const Napi::CallbackInfo& info);
   std::shared_ptr<FrozenPolicy> policy() const;  // throws ERR_DSRL_DISPOSED

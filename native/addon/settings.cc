@@ -64,20 +64,39 @@ LearnerConfig learner_config(const Napi::Object& settings) {
 }
 
 PolicySpec policy_spec(const Napi::Object& spec) {
-  return {integer(spec, "horizon"),
-          integer(spec, "noise_dim"),
-          integer(spec, "state_dim"),
-          integer(spec, "action_dim"),
-          integer(spec, "num_steps"),
-          integer(spec, "num_cameras"),
-          integer(spec, "image_size"),
-          integer(spec, "prompt_length"),
-          number(spec, "normalization_eps"),
-          numbers<double>(spec, "state_mean"),
-          numbers<double>(spec, "state_std"),
-          numbers<double>(spec, "action_mean"),
-          numbers<double>(spec, "action_std"),
-          numbers<uint8_t>(spec, "delta_action_mask")};
+  PolicySpec result;
+  result.horizon = integer(spec, "horizon");
+  result.noise_dim = integer(spec, "noise_dim");
+  result.state_dim = integer(spec, "state_dim");
+  result.action_dim = integer(spec, "action_dim");
+  result.num_steps = integer(spec, "num_steps");
+  result.num_cameras = integer(spec, "num_cameras");
+  result.image_size = integer(spec, "image_size");
+  result.prompt_length = integer(spec, "prompt_length");
+  result.image_resize = choice<ImageResize>(spec, "image_resize",
+                                            {{"none", ImageResize::kNone},
+                                             {"openpi", ImageResize::kOpenpi},
+                                             {"lerobot", ImageResize::kLerobot}});
+  result.time_convention = choice<TimeConvention>(
+      spec, "time_convention",
+      {{"double", TimeConvention::kDouble}, {"float32", TimeConvention::kFloat32}});
+  result.normalization_mode = choice<NormalizationMode>(
+      spec, "normalization_mode",
+      {{"mean_std", NormalizationMode::kMeanStd}, {"quantiles", NormalizationMode::kQuantiles}});
+  result.normalization_eps = number(spec, "normalization_eps");
+  if (result.normalization_mode == NormalizationMode::kQuantiles) {
+    result.state.q01 = numbers<double>(spec, "state_low");
+    result.state.q99 = numbers<double>(spec, "state_high");
+    result.actions.q01 = numbers<double>(spec, "action_low");
+    result.actions.q99 = numbers<double>(spec, "action_high");
+  } else {
+    result.state.mean = numbers<double>(spec, "state_mean");
+    result.state.std = numbers<double>(spec, "state_std");
+    result.actions.mean = numbers<double>(spec, "action_mean");
+    result.actions.std = numbers<double>(spec, "action_std");
+  }
+  result.delta_action_mask = numbers<uint8_t>(spec, "delta_action_mask");
+  return result;
 }
 
 uint64_t seed_argument(const Napi::Value& value) {

@@ -2,7 +2,7 @@
 
 #include <napi.h>
 
-#include "core/flow/frozen_policy.h"
+#include "core/flow/policy_spec.h"
 #include "core/sac/config.h"
 
 namespace dsrl::addon {

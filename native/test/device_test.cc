@@ -164,9 +164,36 @@ TEST(Device, APolicysSampleReadsNothingAndMakesNoCpuTensor) {
     *tensor = tensor->to(kMeta);
   }
   const CpuTensorWatch watch;
-  const at::Tensor actions = policy.sample(observation, noise);
+  const at::Tensor actions = policy.launch(observation, noise);
   EXPECT_TRUE(actions.is_meta());
   EXPECT_EQ(actions.sizes(), (std::vector<int64_t>{3, 5, 7}));
+  EXPECT_EQ(watch.found(), kNone);
+  // The one read is the look at the result.
+  EXPECT_THROW(policy.sample(observation, noise), c10::Error);
+}
+
+// Several noises for an observation, LeRobot's resizing, quantiles and delta actions.
+TEST(Device, EveryOtherPathOfAPolicyReadsNothingEither) {
+  PolicySpec spec = test::tabletop_policy_spec();
+  spec.image_resize = ImageResize::kLerobot;
+  spec.normalization_mode = NormalizationMode::kQuantiles;
+  spec.state = {{}, {}, std::vector<double>(8, -1), std::vector<double>(8, 1)};
+  spec.actions = {{}, {}, std::vector<double>(7, -1), std::vector<double>(7, 1)};
+  spec.delta_action_mask = {1, 1, 1, 0, 0, 0, 0};
+  const FrozenPolicy policy(test::kTabletopPolicy, spec, kMeta);
+  const auto meta = [](std::vector<int64_t> shape, at::ScalarType type) {
+    return at::empty(shape, at::TensorOptions(kMeta).dtype(type));
+  };
+  const PolicyObservation observation{{meta({2, 48, 80, 3}, at::kByte)},
+                                      meta({2, 8}, at::kFloat),
+                                      meta({2, 6}, at::kLong),
+                                      meta({2, 6}, at::kBool),
+                                      meta({2, 1}, at::kBool)};
+  const at::Tensor noise = meta({6, 5, 32}, at::kFloat);
+  const CpuTensorWatch watch;
+  const at::Tensor actions = policy.launch(observation, noise);
+  EXPECT_TRUE(actions.is_meta());
+  EXPECT_EQ(actions.sizes(), (std::vector<int64_t>{6, 5, 7}));
   EXPECT_EQ(watch.found(), kNone);
 }
 

@@ -6,6 +6,7 @@
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/serialization/import.h>
 
+#include <cmath>
 #include <fstream>
 
 #include "core/error.h"
@@ -46,7 +47,7 @@ TEST(FrozenPolicy, GivesTheSameActionsForTheSameNoise) {
   EXPECT_GT(largest(policy().sample(observation, normals(1, 4, 32)) - actions), 0.1F);
   const FrozenPolicy again(kTabletopPolicy, tabletop_policy_spec(), at::kCPU);
   EXPECT_TRUE(again.sample(observation, noise).equal(actions));
-  EXPECT_EQ(again.parameter_count(), 542'512);
+  EXPECT_EQ(again.runner().parameter_count(), 542'512);
 }
 
 TEST(FrozenPolicy, TilesOneNoiseOverTheHorizon) {
@@ -67,7 +68,7 @@ TEST(FrozenPolicy, TreatsRowsApart) {
   for (int64_t row = 0; row < 4; ++row) {
     const auto one = [row](const at::Tensor& tensor) { return tensor.narrow(0, row, 1); };
     const PolicyObservation alone{
-        {one(all.images[0])}, one(all.states), one(all.tokens), one(all.token_mask)};
+        {one(all.images[0])}, one(all.states), one(all.tokens), one(all.token_mask), {}};
     EXPECT_LT(largest(policy().sample(alone, one(noise)) - one(actions)), 1e-4F) << row;
   }
 }
@@ -88,8 +89,8 @@ TEST(FrozenPolicy, IntegratesTheFlowAndNormalisesAsPolicyJsonSays) {
   at::Tensor state = at::zeros({2, 32});
   for (int64_t i = 0; i < 8; ++i) {
     const auto k = static_cast<size_t>(i);
-    state.select(1, i).copy_((observation.states.select(1, i) - spec.state_mean[k]) /
-                             (spec.state_std[k] + 1e-6));
+    state.select(1, i).copy_((observation.states.select(1, i) - spec.state.mean[k]) /
+                             (spec.state.std[k] + 1e-6));
   }
   const auto prefix = module
                           .get_method("prefix")({images, at::ones({2, 1}, at::kBool),
@@ -110,7 +111,7 @@ TEST(FrozenPolicy, IntegratesTheFlowAndNormalisesAsPolicyJsonSays) {
     for (int64_t i = 0; i < 7; ++i) {
       const auto k = static_cast<size_t>(i);
       const at::Tensor expected =
-          x.select(2, i) * (spec.action_std[k] + 1e-6) + spec.action_mean[k];
+          x.select(2, i) * (spec.actions.std[k] + 1e-6) + spec.actions.mean[k];
       EXPECT_LT(largest(actions.select(2, i) - expected), 1e-4F) << i << ", " << steps << " steps";
     }
   }
@@ -144,13 +145,13 @@ TEST(FrozenPolicy, NamesWhatItExpectedAndWhatItFound) {
   EXPECT_EQ(found([](Observation& o, at::Tensor&) { o.states = at::zeros({2, 7}); }),
             expects + "states Float [2, 8], found Float [2, 7]");
   EXPECT_EQ(found([](Observation& o, at::Tensor&) { o.states = at::Tensor(); }),
-            expects + "states Float [0, 8], found nothing");
+            expects + "states Float [1, 8], found nothing");
   EXPECT_EQ(found([](Observation& o, at::Tensor&) { o.images[0] = o.images[0].narrow(1, 0, 63); }),
-            expects + "images Byte [2, 64, 64, 3], found Byte [2, 63, 64, 3]");
+            expects + "images[0] Byte [2, 64, 64, 3], found Byte [2, 63, 64, 3]");
   EXPECT_EQ(found([](Observation& o, at::Tensor&) { o.images[0] = o.images[0].to(at::kFloat); }),
-            expects + "images Byte [2, 64, 64, 3], found Float [2, 64, 64, 3]");
+            expects + "images[0] Byte [2, 64, 64, 3], found Float [2, 64, 64, 3]");
   EXPECT_EQ(found([](Observation& o, at::Tensor&) { o.images[0] = o.images[0].narrow(0, 0, 1); }),
-            expects + "images Byte [2, 64, 64, 3], found Byte [1, 64, 64, 3]");
+            expects + "images[0] Byte [2, 64, 64, 3], found Byte [1, 64, 64, 3]");
   EXPECT_EQ(found([](Observation& o, at::Tensor&) { o.images.push_back(o.images[0]); }),
             expects + "1 cameras, found 2");
   EXPECT_EQ(found([](Observation& o, at::Tensor&) { o.tokens = at::zeros({2, 5}, at::kLong); }),
@@ -201,17 +202,74 @@ TEST(FrozenPolicy, RefusesAModuleWithoutTheContractsMethods) {
             "ERR_DSRL_POLICY_CONTRACT: " + path + " has no method 'prefix'");
 }
 
-TEST(FrozenPolicy, RefusesSizesThatContradictEachOther) {
-  const auto code = [](auto change) {
+TEST(FrozenPolicy, RefusesASpecThatContradictsTheProgram) {
+  const auto refused = [](auto change) {
     PolicySpec spec = tabletop_policy_spec();
     change(spec);
-    return refusal([&] { FrozenPolicy(kTabletopPolicy, spec, at::kCPU); }).substr(0, 20);
+    return refusal([&] { FrozenPolicy(kTabletopPolicy, spec, at::kCPU); });
   };
-  const std::string expected = "ERR_DSRL_POLICY_SPEC";
-  EXPECT_EQ(code([](PolicySpec& s) { s.state_mean.pop_back(); }), expected);
-  EXPECT_EQ(code([](PolicySpec& s) { s.action_std.push_back(1); }), expected);
-  EXPECT_EQ(code([](PolicySpec& s) { s.delta_action_mask = {1}; }), expected);
-  EXPECT_EQ(code([](PolicySpec& s) { s.noise_dim = 7; }), expected);
+  const std::string says = "ERR_DSRL_POLICY_CONTRACT: policy.json says ";
+  EXPECT_EQ(refused([](PolicySpec& s) { s.horizon = 6; }),
+            says + "horizon 6, " + kTabletopPolicy + " has 5");
+  EXPECT_EQ(refused([](PolicySpec& s) { s.noise_dim = 40; }),
+            says + "noise_dim 40, " + kTabletopPolicy + " has 32");
+  EXPECT_EQ(refused([](PolicySpec& s) { s.image_size = 224; }),
+            says + "image_size 224, " + kTabletopPolicy + " takes 16 patches of 16 pixels a side");
+  EXPECT_EQ(refused([](PolicySpec& s) { s.time_convention = TimeConvention::kFloat32; }),
+            says + "time_convention float32, " + kTabletopPolicy + " has double");
+}
+
+TEST(FrozenPolicy, RefusesActionsThatAreNotFinite) {
+  const PolicyObservation good = tabletop_observation(3);
+  PolicyObservation observation = good;
+  observation.states = good.states.clone();
+  observation.states[1][2] = std::nan("");
+  at::Tensor noise = normals(0, 6, 32).clone();
+  noise[5][0] = INFINITY;
+  EXPECT_EQ(refusal([&] { policy().sample(observation, noise); }),
+            "ERR_DSRL_POLICY_NOT_FINITE: the frozen policy's actions are not finite in rows "
+            "2, 3, 5; of its inputs, states is not finite in rows 1; of its inputs, noise is not "
+            "finite in rows 5");
+  EXPECT_NO_THROW(policy().sample(good, noise.narrow(0, 0, 3)));
+}
+
+TEST(FrozenPolicy, RefusesSizesThatContradictEachOther) {
+  const auto refused = [](auto change) {
+    PolicySpec spec = tabletop_policy_spec();
+    change(spec);
+    return refusal([&] { FrozenPolicy(kTabletopPolicy, spec, at::kCPU); });
+  };
+  const std::string expected = "ERR_DSRL_POLICY_SPEC: policy.json: ";
+  EXPECT_EQ(refused([](PolicySpec& s) { s.state.mean.pop_back(); }),
+            expected + "normalization.state.mean has 7 entries, expected 8");
+  EXPECT_EQ(refused([](PolicySpec& s) { s.actions.std.push_back(1); }),
+            expected + "normalization.actions.std has 8 entries, expected 7");
+  EXPECT_EQ(refused([](PolicySpec& s) { s.actions.std[3] = -1e-6; }),
+            expected +
+                "normalization.actions.std[3] is -0.000001: "
+                "the values would be divided by 0.000000");
+  EXPECT_EQ(refused([](PolicySpec& s) { s.state.mean[1] = std::nan(""); }),
+            expected + "normalization.state.mean[1] is not finite");
+  EXPECT_EQ(refused([](PolicySpec& s) {
+              s.normalization_mode = NormalizationMode::kQuantiles;
+              s.state = {{}, {}, {0, 0, 0, 0, 0, 0, 0, 2}, {1, 1, 1, 1, 1, 1, 1, 1}};
+            }),
+            expected +
+                "normalization.state.q99[7] is 1.000000: "
+                "the values would be divided by -0.999999");
+  EXPECT_EQ(refused([](PolicySpec& s) { s.delta_action_mask = {1}; }),
+            expected + "delta_action_mask has 1 entries, expected 7");
+  EXPECT_EQ(refused([](PolicySpec& s) {
+              s.state_dim = 6;
+              s.state.mean.resize(6);
+              s.state.std.resize(6);
+              s.delta_action_mask = {0, 0, 0, 0, 0, 0, 1};
+            }),
+            expected + "delta_action_mask[6] is true, the state has 6 entries");
+  EXPECT_EQ(refused([](PolicySpec& s) { s.noise_dim = 7; }),
+            expected + "state_dim and action_dim must fit in noise_dim");
+  EXPECT_EQ(refused([](PolicySpec& s) { s.horizon = 0; }),
+            expected + "horizon is 0, at least 1 needed");
 }
 
 }  // namespace

@@ -18,20 +18,21 @@ inline PolicySpec tabletop_policy_spec() {
   const Json json = Json::read(kTabletopFolder + "policy.json");
   const auto whole = [&](const char* name) { return static_cast<int64_t>(json[name].number); };
   const Json& normalization = json["normalization"];
-  return {whole("horizon"),
-          whole("noise_dim"),
-          whole("state_dim"),
-          whole("action_dim"),
-          whole("num_steps"),
-          static_cast<int64_t>(json["cameras"].items.size()),
-          whole("image_size"),
-          whole("prompt_length"),
-          normalization["eps"].number,
-          normalization["state"]["mean"].numbers(),
-          normalization["state"]["std"].numbers(),
-          normalization["actions"]["mean"].numbers(),
-          normalization["actions"]["std"].numbers(),
-          {}};
+  PolicySpec spec{};
+  spec.horizon = whole("horizon");
+  spec.noise_dim = whole("noise_dim");
+  spec.state_dim = whole("state_dim");
+  spec.action_dim = whole("action_dim");
+  spec.num_steps = whole("num_steps");
+  spec.num_cameras = static_cast<int64_t>(json["cameras"].items.size());
+  spec.image_size = whole("image_size");
+  spec.prompt_length = whole("prompt_length");
+  spec.normalization_eps = normalization["eps"].number;
+  spec.state.mean = normalization["state"]["mean"].numbers();
+  spec.state.std = normalization["state"]["std"].numbers();
+  spec.actions.mean = normalization["actions"]["mean"].numbers();
+  spec.actions.std = normalization["actions"]["std"].numbers();
+  return spec;
 }
 
 /// The starts of task e % 4, trial e, with the prompt "tidy".
@@ -43,7 +44,8 @@ inline PolicyObservation tabletop_observation(int64_t envs) {
   return {{shown.images.at("main")},
           shown.states,
           tokens.unsqueeze(0).repeat({envs, 1}),
-          at::ones({envs, 6}, at::kBool)};
+          at::ones({envs, 6}, at::kBool),
+          {}};
 }
 
 }  // namespace dsrl::test

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, beforeAll, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import {
   decode,
@@ -11,8 +11,11 @@ import {
   type ServerOptions,
   WireClient,
 } from '../../lib/serve/index.js';
-import { runOpenpi } from './support/openpi.js';
+import { openpiPython, runOpenpi } from './support/openpi.js';
 import { observation, summingService } from './support/service.js';
+
+// Making that environment takes a while, once.
+beforeAll(() => void openpiPython(), 600_000);
 
 const open: { close(): unknown }[] = [];
 afterEach(async () => {

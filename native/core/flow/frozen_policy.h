@@ -3,65 +3,49 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <memory>
 #include <string>
-#include <vector>
+
+#include "core/flow/policy_runner.h"
+#include "core/flow/policy_spec.h"
+#include "core/flow/processing.h"
 
 namespace dsrl {
 
-/// What `policy.json` says about a frozen policy, already validated (lib/policy).
-struct PolicySpec {
-  int64_t horizon;    // H, steps of the action chunk that the flow produces
-  int64_t noise_dim;  // padded width of noise, state and actions inside policy.pt
-  int64_t state_dim;
-  int64_t action_dim;
-  int64_t num_steps;  // Euler steps
-  int64_t num_cameras;
-  int64_t image_size;
-  int64_t prompt_length;
-  double normalization_eps;
-  std::vector<double> state_mean, state_std;    // [state_dim]
-  std::vector<double> action_mean, action_std;  // [action_dim]
-  std::vector<uint8_t> delta_action_mask;       // [action_dim], or empty
-};
-
-/// Raw observations for a batch; everything on the host.
-struct PolicyObservation {
-  std::vector<at::Tensor> images;  // a tensor a camera, uint8 [B, S, S, 3], upright, RGB
-  at::Tensor states;               // float32 [B, state_dim], raw
-  at::Tensor tokens;               // int64 [B, L]
-  at::Tensor token_mask;           // bool [B, L]
-};
-
-/// Runs a TorchScript policy: raw observations and noise in, robot actions out.
-///
-/// TorchScript is a program: the caller has checked the file's sha256 against policy.json.
-/// One thread at a time may call it.
+/// A frozen policy: raw observations and noise in, robot actions out. Its weights never change and
+/// it holds no random numbers. One thread at a time may call it.
 class FrozenPolicy {
  public:
-  /// Loads on the CPU, moves to `device`, switches to eval mode.
-  /// Throws ERR_DSRL_POLICY_LOAD if the file is no TorchScript module, ERR_DSRL_POLICY_CONTRACT if
-  /// a method of the artefact's contract is missing, ERR_DSRL_POLICY_SPEC if sizes contradict it.
+  /// Throws ERR_DSRL_POLICY_SPEC if `spec` contradicts itself, and what PolicyRunner throws.
   FrozenPolicy(const std::string& path, PolicySpec spec, at::Device device);
-  ~FrozenPolicy();
 
-  /// Actions [B, H, action_dim], float32 on the policy's device, un-normalised.
-  /// noise: float32 [B, noise_dim] (tiled over the horizon) or [B, H, noise_dim].
+  /// Actions [B * M, H, action_dim], float32 on the policy's device, un-normalised.
+  /// noise: float32 [B * M, noise_dim] (each tiled over the horizon) or [B * M, H, noise_dim]: M
+  /// noises for each of the B observations, those of one observation adjacent. M noises cost one
+  /// prefix. `num_steps` 0: the spec's.
+  /// Reads nothing from the device. Throws ERR_DSRL_OBSERVATION naming expected and found,
+  /// ERR_DSRL_CANCELLED.
+  at::Tensor launch(const PolicyObservation& observation, const at::Tensor& noise,
+                    int64_t num_steps = 0, const StopRequest& stop = {}) const;
+
+  /// `launch`, and a look at the result: ERR_DSRL_POLICY_NOT_FINITE names the rows that are not
+  /// finite and what of their inputs is not.
   at::Tensor sample(const PolicyObservation& observation, const at::Tensor& noise,
-                    int64_t num_steps = 0) const;
+                    int64_t num_steps = 0, const StopRequest& stop = {}) const;
 
   const PolicySpec& spec() const { return spec_; }
-  int64_t parameter_count() const { return parameter_count_; }
+  const PolicyRunner& runner() const { return runner_; }
 
  private:
-  struct Module;  // keeps TorchScript's headers out of this one
-  void check(const PolicyObservation& observation, const at::Tensor& noise) const;
+  // [R, D] -> [R, H, D]; noise of three dimensions as it is.
+  at::Tensor tiled(const at::Tensor& noise) const;
 
   PolicySpec spec_;
-  at::Device device_;
-  std::unique_ptr<Module> module_;
-  at::Tensor state_mean_, state_scale_, action_mean_, action_scale_, delta_mask_;
-  int64_t parameter_count_ = 0;
+  PolicyProcessing processing_;
+  PolicyRunner runner_;
 };
+
+/// Throws ERR_DSRL_POLICY_NOT_FINITE unless every one of `actions` [R, ...] is finite; the message
+/// names the rows, and those of `states` [B, ...] and `noise` [R, ...] that were not finite.
+void require_finite(const at::Tensor& actions, const at::Tensor& states, const at::Tensor& noise);
 
 }  // namespace dsrl

@@ -1,0 +1,93 @@
+import { readFileSync } from 'node:fs';
+import { UsageError } from '../errors.js';
+import { parseCommand, usageError, wholeNumber } from './arguments.js';
+
+const HELP = `Usage: dsrl-native serve <run | checkpoint | policy> [options]
+
+Serves a policy over openpi's websocket protocol, so that an openpi client on a robot can ask it for
+actions: keys observation/image, observation/wrist_image, observation/state and prompt in, actions
+[horizon, action dim] out. GET /healthz says OK. A run or a checkpoint serves the frozen policy as
+its agent steers it. Ctrl-C answers what is being computed, then ends.
+
+  --host HOST            where to listen (127.0.0.1); anything but loopback needs a key
+  --port PORT            8000; 0 takes a free one
+  --api-key-file FILE    clients have to send what stands in it: Authorization: Api-Key <key>
+  --batch-window-ms MS   how long to wait for more requests that share a computation (0)
+  --max-clients N        64
+  --policy DIR           the frozen policy of a checkpoint, where it has moved
+  --device D             auto, cpu, cuda or cuda:N
+  -h, --help
+
+Examples:
+  dsrl-native serve logs/tabletop-<time>-s0
+  dsrl-native serve policies/pi0_libero --host 0.0.0.0 --api-key-file key.txt
+`;
+
+const OPTIONS = {
+  host: { type: 'string' },
+  port: { type: 'string' },
+  'api-key-file': { type: 'string' },
+  'batch-window-ms': { type: 'string' },
+  'max-clients': { type: 'string' },
+  policy: { type: 'string' },
+  device: { type: 'string' },
+} as const;
+
+/** `dsrl-native serve`: prints the address on stdout once it listens. */
+export async function runServe(argv: string[]): Promise<number> {
+  const { values, positionals } = await parseCommand('serve', argv, OPTIONS);
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const [folder, ...surplus] = positionals;
+  if (folder === undefined) throw usageError('serve', 'no run, checkpoint or policy folder');
+  if (surplus.length > 0) throw usageError('serve', `\`${surplus[0]}\` is one folder too many`);
+  const { Policy } = await import('../policy/index.js');
+  const { PolicyServer, policyService } = await import('../serve/index.js');
+  const { stoppable } = await import('./signals.js');
+  const number = (name: 'port' | 'batch-window-ms' | 'max-clients', usual: string) =>
+    wholeNumber('serve', name, values[name] ?? usual, 0);
+  const options = {
+    host: values.host,
+    port: number('port', '8000'),
+    batchWindowMs: number('batch-window-ms', '0'),
+    maxClients: number('max-clients', '64'),
+    apiKey: values['api-key-file'] === undefined ? undefined : readKey(values['api-key-file']),
+  };
+  const { device = 'auto', policy: frozen } = values;
+  const policy = await Policy.load(folder, { device, ...(frozen && { policy: frozen }) });
+  const server = await PolicyServer.listen(policyService(policy), options);
+  process.stdout.write(`${server.url}\n`);
+  process.stderr.write(`serving ${policy.metadata.name}; Ctrl-C ends\n`);
+  const { stopped } = await stoppable(
+    async (signal) => {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      await server.close();
+    },
+    {
+      first: (name) => process.stderr.write(`${name}: answering what is under way\n`),
+      second: (name) => process.stderr.write(`${name} again: stopped at once\n`),
+    },
+    () => 'type the same command to serve again',
+  );
+  policy.dispose();
+  if (stopped !== null) throw stopped;
+  return 0;
+}
+
+function readKey(file: string): string {
+  let key = '';
+  try {
+    key = readFileSync(file, 'utf8').trim();
+  } catch (cause) {
+    throw new UsageError('ERR_DSRL_SERVE_KEY', `${file} cannot be read`, {
+      hint: 'give a file that holds the key on one line',
+      cause,
+    });
+  }
+  if (key !== '') return key;
+  throw new UsageError('ERR_DSRL_SERVE_KEY', `${file} is empty`, {
+    hint: 'give a file that holds the key on one line',
+  });
+}

@@ -1,0 +1,127 @@
+import type { Packable } from './decode.js';
+import { NdArray } from './ndarray.js';
+import { ProtocolError } from './protocol-error.js';
+
+/** Where a request holds what a policy needs; `a/b` is the key `a/b`, or b inside a. */
+export interface ObservationKeys {
+  /** Camera of the policy -> key of its picture. */
+  images: Readonly<Record<string, string>>;
+  /** The state, or parts of it that follow one another. */
+  state: string | readonly string[];
+  prompt: string;
+}
+
+/** openpi's for LIBERO, of the cameras that a policy has. */
+export function liberoKeys(cameras: readonly string[]): ObservationKeys {
+  const usual: Record<string, string> = {
+    main: 'observation/image',
+    wrist: 'observation/wrist_image',
+  };
+  const images = cameras.map((camera) => [camera, usual[camera] ?? `observation/${camera}`]);
+  return { images: Object.fromEntries(images), state: 'observation/state', prompt: 'prompt' };
+}
+
+export interface ReadObservation {
+  images: Record<string, { data: Uint8Array; height: number; width: number }>;
+  state: Float32Array;
+  prompt: string;
+}
+
+/**
+ * Reads one request. What a policy does not take is ignored.
+ *
+ * Pictures are uint8 [H, W, 3], or what openpi's own policies take too: [3, H, W], and floats in
+ * [0, 1].
+ *
+ * @throws ProtocolError ERR_DSRL_WIRE_KEYS that names the keys, ERR_DSRL_WIRE_OBSERVATION
+ */
+export function readObservation(request: Packable, keys: ObservationKeys): ReadObservation {
+  const images: ReadObservation['images'] = {};
+  for (const [camera, key] of Object.entries(keys.images)) {
+    images[camera] = pictureOf(key, arrayAt(request, key, keys));
+  }
+  const parts = (typeof keys.state === 'string' ? [keys.state] : keys.state).map((key) =>
+    arrayAt(request, key, keys).toFloat32(),
+  );
+  const prompt = find(request, keys.prompt);
+  if (prompt === undefined) throw missing(request, keys.prompt, keys);
+  if (typeof prompt !== 'string') {
+    throw wrong(keys.prompt, `is ${describe(prompt)}`, 'send the instruction as a text');
+  }
+  return { images, state: Float32Array.from(parts.flatMap((part) => [...part])), prompt };
+}
+
+function find(request: Packable, key: string): Packable | undefined {
+  if (!isMap(request)) return undefined;
+  if (Object.hasOwn(request, key)) return request[key];
+  const slash = key.indexOf('/');
+  if (slash < 0) return undefined;
+  const outer = key.slice(0, slash);
+  if (!Object.hasOwn(request, outer)) return undefined;
+  return find(request[outer] ?? null, key.slice(slash + 1));
+}
+
+function isMap(value: Packable): value is { readonly [key: string]: Packable } {
+  const plain = typeof value === 'object' && value !== null && !Array.isArray(value);
+  return plain && !(value instanceof Uint8Array) && !(value instanceof NdArray);
+}
+
+function arrayAt(request: Packable, key: string, keys: ObservationKeys): NdArray {
+  const value = find(request, key);
+  if (value === undefined) throw missing(request, key, keys);
+  if (value instanceof NdArray) return value;
+  const numbers = Array.isArray(value) ? value : [value];
+  if (numbers.every((entry) => typeof entry === 'number')) {
+    return new NdArray(Float32Array.from(numbers as number[]), [numbers.length]);
+  }
+  throw wrong(key, `is ${describe(value)}`, 'send an array of numpy');
+}
+
+function pictureOf(key: string, array: NdArray): ReadObservation['images'][string] {
+  const [first = 0, second = 0, third = 0] = array.shape;
+  const last = array.shape.length === 3 && third === 3;
+  const channelsFirst = array.shape.length === 3 && first === 3 && !last;
+  const isFloat = /f[248]$/.test(array.dtype);
+  if (!(last || channelsFirst) || !(array.dtype === '|u1' || isFloat)) {
+    const found = `is ${array.dtype} [${array.shape.join(', ')}]`;
+    throw wrong(key, found, 'send uint8 [height, width, 3], RGB');
+  }
+  const bytes = isFloat
+    ? Uint8Array.from(array.toFloat32(), (value) => 255 * Math.min(1, Math.max(0, value)))
+    : (array.data as Uint8Array);
+  if (last) return { data: bytes, height: first, width: second };
+  return { data: channelsLast(bytes, second * third), height: second, width: third };
+}
+
+/** [3, pixels] -> [pixels, 3] */
+function channelsLast(bytes: Uint8Array, pixels: number): Uint8Array {
+  const turned = new Uint8Array(bytes.length);
+  for (let pixel = 0; pixel < pixels; pixel++) {
+    for (let channel = 0; channel < 3; channel++) {
+      turned[3 * pixel + channel] = bytes[channel * pixels + pixel] as number;
+    }
+  }
+  return turned;
+}
+
+function missing(request: Packable, key: string, keys: ObservationKeys): ProtocolError {
+  const found = isMap(request) ? Object.keys(request).join(', ') : describe(request);
+  const state = typeof keys.state === 'string' ? [keys.state] : keys.state;
+  const all = [...Object.values(keys.images), ...state, keys.prompt];
+  return new ProtocolError(
+    'ERR_DSRL_WIRE_KEYS',
+    `the observation has no \`${key}\`; it has ${found || 'nothing'}`,
+    { hint: `send ${all.join(', ')}` },
+  );
+}
+
+function wrong(key: string, found: string, hint: string): ProtocolError {
+  return new ProtocolError('ERR_DSRL_WIRE_OBSERVATION', `\`${key}\` ${found}`, { hint });
+}
+
+function describe(value: Packable): string {
+  if (value === null) return 'null';
+  if (value instanceof Uint8Array) return 'bytes';
+  if (value instanceof NdArray) return `an array [${value.shape.join(', ')}]`;
+  return Array.isArray(value) ? 'a list' : `a ${typeof value}`;
+}

@@ -1,0 +1,64 @@
+import type { Packable } from './decode.js';
+import { NdArray } from './ndarray.js';
+import { liberoKeys, type ObservationKeys, readObservation } from './openpi-keys.js';
+import type { Service } from './server.js';
+
+type Observation = ReturnType<typeof readObservation>;
+
+/** A policy as the server needs it; `Policy` is one. */
+export interface ServablePolicy {
+  readonly metadata: {
+    readonly name: string;
+    readonly observation: {
+      readonly images: Readonly<Record<string, unknown>>;
+      readonly state: { readonly shape: readonly [number] };
+    };
+    readonly actions: { readonly shape: readonly [number, number] };
+  };
+  inferBatch(
+    observations: readonly Observation[],
+  ): Promise<readonly { actions: Float32Array; shape: readonly number[] }[]>;
+}
+
+/** Requests with openpi's keys in, `actions` float32 [horizon, action_dim] out. */
+export function policyService(
+  policy: ServablePolicy,
+  keys: ObservationKeys = liberoKeys(Object.keys(policy.metadata.observation.images)),
+): Service<Observation> {
+  const { name, observation, actions } = policy.metadata;
+  const [horizon, actionDim] = actions.shape;
+  return {
+    metadata: {
+      name,
+      action_horizon: horizon,
+      action_dim: actionDim,
+      state_dim: observation.state.shape[0],
+      keys: { ...keys.images, state: keys.state, prompt: keys.prompt },
+    },
+    read: (request) => readObservation(request, keys),
+    async infer(observations) {
+      const answers = await inferBySize(policy, observations);
+      return answers.map(({ actions: values, shape }): Record<string, Packable> => {
+        return { actions: new NdArray(values, shape) };
+      });
+    },
+  };
+}
+
+/** One call for all whose pictures have the same sizes: rows of a batch are stacked. */
+async function inferBySize(policy: ServablePolicy, observations: readonly Observation[]) {
+  const groups = new Map<string, number[]>();
+  for (const [row, { images }] of observations.entries()) {
+    const size = Object.values(images).map(({ height, width }) => `${height}x${width}`);
+    const key = size.join();
+    groups.set(key, [...(groups.get(key) ?? []), row]);
+  }
+  const answers: { actions: Float32Array; shape: readonly number[] }[] = [];
+  for (const rows of groups.values()) {
+    const chunks = await policy.inferBatch(rows.map((row) => observations[row] as Observation));
+    rows.forEach((row, index) => {
+      answers[row] = chunks[index] as (typeof answers)[number];
+    });
+  }
+  return answers;
+}

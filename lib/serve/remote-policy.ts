@@ -1,0 +1,78 @@
+import type { Packable } from './decode.js';
+import { NdArray } from './ndarray.js';
+import { liberoKeys, type ObservationKeys } from './openpi-keys.js';
+import { ProtocolError } from './protocol-error.js';
+import { type ConnectOptions, WireClient } from './wire-client.js';
+
+export interface RemoteObservation {
+  /** RGB, row by row. */
+  images: Readonly<Record<string, { data: Uint8Array; height: number; width: number }>>;
+  state: ArrayLike<number>;
+  prompt: string;
+}
+
+export interface RemotePolicyOptions extends ConnectOptions {
+  /** The keys of the requests; openpi's for LIBERO unless given. */
+  keys?: ObservationKeys;
+}
+
+/**
+ * A policy behind openpi's websocket protocol, with the interface of a local one.
+ *
+ *     using policy = await RemotePolicy.connect('ws://robot:8000');
+ *     const { actions, shape } = await policy.infer({ images, state, prompt });
+ *
+ * A connection that ends is made anew by the next request.
+ */
+export class RemotePolicy implements Disposable {
+  private constructor(
+    private readonly client: WireClient,
+    private readonly keys: ObservationKeys | undefined,
+  ) {}
+
+  /** @throws RuntimeFailure ERR_DSRL_REMOTE_UNREACHABLE */
+  static async connect(url: string, options: RemotePolicyOptions = {}): Promise<RemotePolicy> {
+    const client = new WireClient(url, options);
+    await client.connect();
+    return new RemotePolicy(client, options.keys);
+  }
+
+  /** What the server said of itself. */
+  get metadata(): Packable {
+    return this.client.metadata;
+  }
+
+  /**
+   * @returns actions row by row, with their shape [horizon, action_dim]
+   * @throws RuntimeFailure ERR_DSRL_REMOTE_FAILED with the server's words, _DISCONNECTED
+   */
+  async infer(
+    observation: RemoteObservation,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<{ actions: Float32Array; shape: readonly number[] }> {
+    const { images, state, prompt } = observation;
+    const keys = this.keys ?? liberoKeys(Object.keys(images));
+    const request: Record<string, Packable> = { [keys.prompt]: prompt };
+    for (const [camera, { data, height, width }] of Object.entries(images)) {
+      const key = keys.images[camera];
+      if (key !== undefined) request[key] = new NdArray(data, [height, width, 3]);
+    }
+    const [stateKey = 'state'] = typeof keys.state === 'string' ? [keys.state] : keys.state;
+    request[stateKey] = new NdArray(Float32Array.from(state), [state.length]);
+    const answer = await this.client.request(request, options.signal);
+    const actions = (answer as { actions?: unknown } | null)?.actions;
+    if (actions instanceof NdArray) {
+      return { actions: actions.toFloat32(), shape: actions.shape };
+    }
+    throw new ProtocolError('ERR_DSRL_WIRE_ANSWER', 'the answer has no array `actions`', {
+      hint: "see that the server speaks openpi's protocol",
+    });
+  }
+
+  dispose(): void {
+    this.client.close();
+  }
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}

@@ -1,0 +1,223 @@
+#include "core/flow/policy_runner.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/csrc/jit/serialization/import.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/flow/trim.h"
+#include "core/shape_text.h"
+
+namespace dsrl {
+namespace {
+
+[[noreturn]] void refuse(const char* code, const std::string& message) {
+  throw Error(code, message);
+}
+
+void require(const char* name, const at::Tensor& tensor, at::ScalarType type,
+             const std::vector<int64_t>& shape) {
+  if (tensor.defined() && tensor.scalar_type() == type && tensor.sizes() == shape) return;
+  refuse("ERR_DSRL_OBSERVATION", std::string("the frozen policy expects ") + name + " " +
+                                     shape_text(type, shape) + ", found " + shape_text(tensor));
+}
+
+// Size of a dimension, 0 where there is none: what `require` then says is the whole story.
+int64_t size_or_zero(const at::Tensor& tensor, int64_t dimension) {
+  return tensor.defined() && tensor.dim() > dimension ? tensor.size(dimension) : 0;
+}
+
+void stop_if_asked(const StopRequest& stop) {
+  if (stop && stop()) refuse("ERR_DSRL_CANCELLED", "the sample was cancelled");
+}
+
+// Rows `first`.. of one tensor a row an observation, `count` of them, each `noises` times in a row.
+at::Tensor repeated(const at::Tensor& tensor, int64_t dimension, int64_t first, int64_t count,
+                    int64_t noises) {
+  const at::Tensor rows = tensor.narrow(dimension, first, count);
+  if (noises == 1) return rows;
+  if (count > 1) return rows.repeat_interleave(noises, dimension);
+  std::vector<int64_t> shape = rows.sizes().vec();
+  shape[static_cast<size_t>(dimension)] = noises;
+  return rows.expand(shape);
+}
+
+}  // namespace
+
+std::vector<float> flow_times(int64_t num_steps, TimeConvention convention) {
+  const double dt = -1.0 / static_cast<double>(num_steps);
+  std::vector<float> times{1};
+  for (int64_t i = 1; i < num_steps; ++i) {
+    times.push_back(convention == TimeConvention::kFloat32
+                        ? times.back() + static_cast<float>(dt)
+                        : static_cast<float>(1.0 + static_cast<double>(i) * dt));
+  }
+  return times;
+}
+
+struct PolicyRunner::Module {
+  torch::jit::Module script;
+};
+
+PolicyRunner::PolicyRunner(const std::string& path, const PolicySpec& spec, at::Device device)
+    : horizon_(spec.horizon),
+      noise_dim_(spec.noise_dim),
+      image_size_(spec.image_size),
+      time_convention_(spec.time_convention),
+      device_(device) {
+  try {
+    // On the CPU first: loading straight onto a GPU would move shape constants there too. Except
+    // for the meta device of the tests, which takes no parameter over from another device.
+    const at::Device first = device_.is_meta() ? device_ : at::Device(at::kCPU);
+    module_ = std::make_unique<Module>(Module{torch::jit::load(path, first)});
+    module_->script.to(device_);
+    module_->script.eval();
+  } catch (const c10::Error& error) {
+    refuse("ERR_DSRL_POLICY_LOAD", path +
+                                       " is not a TorchScript policy that this torch can load: " +
+                                       error.what_without_backtrace());
+  }
+  check_contract(path);
+  for (const auto& [name, parameter] : module_->script.named_parameters()) {
+    parameter.requires_grad_(false);
+    parameter_count_ += parameter.numel();
+    if (name == "language_model.embed_tokens.weight") vocabulary_ = parameter.size(0);
+  }
+}
+
+PolicyRunner::~PolicyRunner() = default;
+
+void PolicyRunner::check_contract(const std::string& path) const {
+  const torch::jit::Module& script = module_->script;
+  for (const char* method : {"prefix", "denoise_step", "sample_from_prefix", "forward"}) {
+    if (!script.find_method(method)) {
+      refuse("ERR_DSRL_POLICY_CONTRACT", path + " has no method '" + method + "'");
+    }
+  }
+  const auto agree = [&](const char* key, int64_t said, int64_t found) {
+    if (said == found) return;
+    refuse("ERR_DSRL_POLICY_CONTRACT", "policy.json says " + std::string(key) + " " +
+                                           std::to_string(said) + ", " + path + " has " +
+                                           std::to_string(found));
+  };
+  if (script.hasattr("horizon")) agree("horizon", horizon_, script.attr("horizon").toInt());
+  if (script.hasattr("sum_time_in_float32")) {
+    const bool summed = script.attr("sum_time_in_float32").toBool();
+    const auto text = [](bool float32) { return float32 ? "float32" : "double"; };
+    if (summed != (time_convention_ == TimeConvention::kFloat32)) {
+      refuse("ERR_DSRL_POLICY_CONTRACT", "policy.json says time_convention " +
+                                             std::string(text(!summed)) + ", " + path + " has " +
+                                             text(summed));
+    }
+  }
+  int64_t patch = 0, patches = 0;
+  for (const auto& [name, parameter] : script.named_parameters()) {
+    if (name == "state_proj.weight") agree("noise_dim", noise_dim_, parameter.size(1));
+    if (name == "vision_tower.embeddings.patch_embedding.weight") patch = parameter.size(3);
+    if (name == "vision_tower.embeddings.position_embedding.weight") patches = parameter.size(0);
+  }
+  if (patch > 0 && (image_size_ / patch) * (image_size_ / patch) != patches) {
+    refuse("ERR_DSRL_POLICY_CONTRACT",
+           "policy.json says image_size " + std::to_string(image_size_) + ", " + path + " takes " +
+               std::to_string(patches) + " patches of " + std::to_string(patch) + " pixels a side");
+  }
+}
+
+void PolicyRunner::check(const NetworkInputs& inputs, const at::Tensor& noise,
+                         int64_t num_steps) const {
+  const int64_t rows = std::max<int64_t>(1, size_or_zero(inputs.state, 0));
+  const int64_t cameras = std::max<int64_t>(1, size_or_zero(inputs.images, 1));
+  const int64_t length = std::max<int64_t>(1, size_or_zero(inputs.tokens, 1));
+  require("state", inputs.state, at::kFloat, {rows, noise_dim_});
+  require("images", inputs.images, at::kFloat, {rows, cameras, 3, image_size_, image_size_});
+  if (inputs.image_masks.defined()) {
+    require("image_masks", inputs.image_masks, at::kBool, {rows, cameras});
+  }
+  require("tokens", inputs.tokens, at::kLong, {rows, length});
+  require("token_mask", inputs.token_mask, at::kBool, {rows, length});
+  const int64_t noises = std::max<int64_t>(1, size_or_zero(noise, 0) / rows);
+  require("noise", noise, at::kFloat, {rows * noises, horizon_, noise_dim_});
+  if (num_steps < 1) {
+    refuse("ERR_DSRL_OBSERVATION",
+           "the flow needs at least 1 step, found " + std::to_string(num_steps));
+  }
+  // An index past the table is a fault of the whole device on a GPU.
+  if (vocabulary_ > 0 && inputs.tokens.is_cpu()) {
+    const auto [least, most] = inputs.tokens.aminmax();
+    for (const int64_t token : {least.item<int64_t>(), most.item<int64_t>()}) {
+      if (token >= 0 && token < vocabulary_) continue;
+      refuse("ERR_DSRL_OBSERVATION", "the frozen policy expects tokens in [0, " +
+                                         std::to_string(vocabulary_) + "), found " +
+                                         std::to_string(token));
+    }
+  }
+}
+
+PolicyRunner::Prefix PolicyRunner::prefix(const NetworkInputs& inputs) const {
+  const at::Tensor images = inputs.images.to(device_);
+  const at::Tensor masks = inputs.image_masks.defined()
+                               ? inputs.image_masks.to(device_)
+                               : images.new_ones({images.size(0), images.size(1)}, at::kBool);
+  const auto answer = module_->script
+                          .get_method("prefix")({images, masks, inputs.tokens.to(device_),
+                                                 inputs.token_mask.to(device_)})
+                          .toTuple();
+  const auto& parts = answer->elements();
+  return {parts[0].toTensor(), parts[1].toTensor(), parts[2].toTensor()};
+}
+
+at::Tensor PolicyRunner::integrate(const at::Tensor& state, const Prefix& prefix,
+                                   const at::Tensor& noise, int64_t num_steps,
+                                   const StopRequest& stop) const {
+  const torch::jit::Method denoise_step = module_->script.get_method("denoise_step");
+  const double dt = -1.0 / static_cast<double>(num_steps);
+  at::Tensor x = noise;
+  for (const float time : flow_times(num_steps, time_convention_)) {
+    stop_if_asked(stop);
+    const at::Tensor t = state.new_full({state.size(0)}, time);
+    const at::Tensor velocity =
+        denoise_step({state, prefix.pad, prefix.K, prefix.V, x, t}).toTensor();
+    x = x + dt * velocity;
+  }
+  return x;
+}
+
+at::Tensor PolicyRunner::sample(const NetworkInputs& inputs, const at::Tensor& noise,
+                                int64_t num_steps, const StopRequest& stop) const {
+  check(inputs, noise, num_steps);
+  const c10::InferenceMode inference;
+  const torch::jit::GraphOptimizerEnabledGuard no_profiling(false);
+  const int64_t observations = inputs.state.size(0);
+  const int64_t noises = noise.size(0) / observations;
+  // A piece of the flow is whole observations, or a part of one observation's noises.
+  const int64_t noises_a_piece = std::min(noises, kLargestBatch);
+  const int64_t observations_a_piece = kLargestBatch / noises_a_piece;
+
+  std::vector<at::Tensor> actions;
+  for (int64_t begin = 0; begin < observations; begin += kLargestBatch) {
+    stop_if_asked(stop);
+    const int64_t count = std::min(kLargestBatch, observations - begin);
+    const NetworkInputs piece = trimmed(rows_of(inputs, begin, count));
+    const at::Tensor state = piece.state.to(device_);
+    const Prefix known = prefix(piece);
+    for (int64_t row = 0; row < count; row += observations_a_piece) {
+      const int64_t rows = std::min(observations_a_piece, count - row);
+      for (int64_t first = 0; first < noises; first += noises_a_piece) {
+        const int64_t each = std::min(noises_a_piece, noises - first);
+        const at::Tensor x = noise.narrow(0, (begin + row) * noises + first, rows * each);
+        const Prefix shared{repeated(known.pad, 0, row, rows, each),
+                            repeated(known.K, 1, row, rows, each),
+                            repeated(known.V, 1, row, rows, each)};
+        actions.push_back(
+            integrate(repeated(state, 0, row, rows, each), shared, x.to(device_), num_steps, stop));
+      }
+    }
+  }
+  return actions.size() == 1 ? actions[0] : at::cat(actions);
+}
+
+}  // namespace dsrl

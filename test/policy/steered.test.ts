@@ -1,0 +1,91 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import {
+  composeConfig,
+  createProgress,
+  createRuntime,
+  FrozenPolicy,
+  loadAgent,
+  Policy,
+  resizeFrames,
+  resolveModelPath,
+  Tensor,
+  train,
+} from '../../lib/index.js';
+
+const runtime = createRuntime({ device: 'cpu' });
+const root = mkdtempSync(join(tmpdir(), 'dsrl-steered-'));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+const { config } = composeConfig({
+  recipe: 'tabletop',
+  overrides: [
+    'device=cpu',
+    'runner.max_steps=1',
+    'runner.val_check_interval=-1',
+    'algorithm.update_epoch=3',
+    'env.train.total_num_envs=4',
+  ],
+});
+const progress = createProgress({ format: 'quiet', totalSteps: 1 });
+const { run } = await train({ config, runtime, runDir: join(root, 'run'), progress });
+
+const pixels = Uint8Array.from({ length: 64 * 64 * 3 }, (_, index) => (index * 7) & 255);
+const state = [0.4, 0.5, 0.3, Math.PI, 0, 0, 0.02, -0.02];
+const observation = { images: { main: pixels }, state, prompt: 'tidy' };
+
+/** The same by hand: the agent's mean, tiled, through the frozen policy. */
+async function byHand(deterministic: boolean): Promise<Float32Array> {
+  const frozen = FrozenPolicy.load(runtime, resolveModelPath(config));
+  const agent = loadAgent(config, runtime, run);
+  const picture = Tensor.from(runtime, pixels, [1, 64, 64, 3], 'uint8');
+  const states = Tensor.from(runtime, Float32Array.from(state), [1, 8], 'float32');
+  const frame = resizeFrames(runtime, picture, config.actor.model.openpi.dsrl_image_size);
+  const noise = await agent.act({ frame, state: states }, { step: 0, deterministic });
+  const inputs = { images: { main: picture }, state: states, prompts: ['tidy'] };
+  return (await frozen.sample(inputs, noise, config.actor.model.num_steps)).read();
+}
+
+test.each(['', 'checkpoints', 'checkpoints/last'])(
+  'a run is a policy whose agent chooses the noise (%s)',
+  async (place) => {
+    using policy = await Policy.load(join(run, place), { device: 'cpu' });
+    const { actions, shape } = await policy.infer(observation);
+    expect(shape).toEqual([5, 7]);
+    expect(actions).toEqual(await byHand(true));
+    expect((await policy.infer(observation)).actions).toEqual(actions);
+  },
+);
+
+test('it can draw from the agent, and takes other noise', async () => {
+  using policy = await Policy.load(run, { device: 'cpu' });
+  const drawn = await policy.infer(observation, { deterministic: false });
+  expect(drawn.actions).toEqual(await byHand(false));
+  const again = await policy.infer(observation, { deterministic: false });
+  expect(again.actions).not.toEqual(drawn.actions);
+  const noise = new Float32Array(32).fill(0.5);
+  using frozen = await Policy.load(resolveModelPath(config), { device: 'cpu' });
+  const given = await policy.infer(observation, { noise });
+  expect(given.actions).toEqual((await frozen.infer(observation, { noise })).actions);
+});
+
+test('another frozen policy than that of the training is refused', async () => {
+  const other = join(root, 'other');
+  cpSync(resolveModelPath(config), other, { recursive: true });
+  const checkpoint = join(root, 'checkpoint');
+  cpSync(join(run, 'checkpoints', 'last'), checkpoint, { recursive: true, dereference: true });
+  const file = join(checkpoint, 'steering.json');
+  const steering = JSON.parse(readFileSync(file, 'utf8'));
+  steering.policy.sha256 = '0'.repeat(64);
+  writeFileSync(file, JSON.stringify(steering));
+  await expect(Policy.load(checkpoint, { policy: other })).rejects.toMatchObject({
+    code: 'ERR_DSRL_POLICY_HASH',
+  });
+  writeFileSync(file, '{"format": "something else"}');
+  await expect(Policy.load(checkpoint)).rejects.toMatchObject({
+    code: 'ERR_DSRL_POLICY_DAMAGED',
+    message: expect.stringContaining('steering.json'),
+  });
+});

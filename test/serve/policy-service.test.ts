@@ -1,0 +1,112 @@
+import { afterAll, expect, test } from 'vitest';
+import { Policy, PolicyServer, policyService, RemotePolicy } from '../../lib/index.js';
+import { NdArray, type Packable, WireClient } from '../../lib/serve/index.js';
+
+const policy = await Policy.load('policies/tabletop', { device: 'cpu', seed: 3 });
+const server = await PolicyServer.listen(policyService(policy), { port: 0 });
+afterAll(async () => {
+  await server.close();
+  policy.dispose();
+});
+
+const pixels = Uint8Array.from({ length: 64 * 64 * 3 }, (_, index) => (index * 5) & 255);
+const state = [0.4, 0.5, 0.3, Math.PI, 0, 0, 0.02, -0.02];
+
+function request(changes: Record<string, Packable> = {}): Record<string, Packable> {
+  return {
+    'observation/image': new NdArray(pixels, [64, 64, 3]),
+    'observation/wrist_image': new NdArray(pixels, [64, 64, 3]), // it has none: ignored
+    'observation/state': new NdArray(Float64Array.from(state), [8]),
+    prompt: 'tidy',
+    ...changes,
+  };
+}
+
+async function refusal(message: Packable): Promise<string> {
+  const client = new WireClient(server.url, {});
+  try {
+    await client.request(message);
+  } catch (error) {
+    return (error as Error).message;
+  } finally {
+    client.close();
+  }
+  return 'no error';
+}
+
+test('a served policy gives the actions that a local one gives', async () => {
+  using local = await Policy.load('policies/tabletop', { device: 'cpu', seed: 3 });
+  using remote = await RemotePolicy.connect(server.url);
+  const images = { main: { data: pixels, height: 64, width: 64 } };
+  const observation = { images, state, prompt: 'tidy' };
+  const served = await remote.infer(observation);
+  expect(served).toEqual(await local.infer(observation));
+  expect(served.shape).toEqual([5, 7]);
+  expect(remote.metadata).toMatchObject({ name: 'tabletop', action_horizon: 5, action_dim: 7 });
+});
+
+test('pictures with the channels first and floats are what openpi takes too', async () => {
+  const client = new WireClient(server.url, {});
+  using local = await Policy.load('policies/tabletop', { device: 'cpu' });
+  const noiseless = async (image: NdArray) => {
+    const service = policyService({
+      metadata: local.metadata,
+      inferBatch: async (rows) =>
+        rows.map(({ images }) => {
+          const { data, height, width } = images.main as {
+            data: Uint8Array;
+            height: number;
+            width: number;
+          };
+          return { actions: Float32Array.from(data), shape: [height, width, 3] };
+        }),
+    });
+    const [answer] = await service.infer([service.read(request({ 'observation/image': image }))]);
+    return (answer as { actions: NdArray }).actions;
+  };
+  const rows = Uint8Array.from({ length: 2 * 4 * 3 }, (_, index) => index);
+  const turned = Uint8Array.from(
+    { length: rows.length },
+    (_, i) => (i % 8) * 3 + Math.floor(i / 8),
+  );
+  const floats = Float32Array.from(rows, (value) => (value + 0.5) / 255);
+  const expected = new NdArray(Float32Array.from(rows), [2, 4, 3]);
+  expect(await noiseless(new NdArray(rows, [2, 4, 3]))).toEqual(expected);
+  expect(await noiseless(new NdArray(turned, [3, 2, 4]))).toEqual(expected);
+  expect(await noiseless(new NdArray(floats, [2, 4, 3]))).toEqual(expected);
+  client.close();
+});
+
+test.each([
+  ['no picture', { 'observation/image': null }, /`observation\/image` is null/],
+  [
+    'a picture of floats beyond',
+    { 'observation/image': new NdArray(new Int32Array(12), [2, 2, 3]) },
+    /is <i4 \[2, 2, 3\]/,
+  ],
+  [
+    'a picture of another size',
+    { 'observation/image': new NdArray(new Uint8Array(12), [2, 2, 3]) },
+    /takes pictures of uint8 \[64, 64, 3\]/,
+  ],
+  [
+    'a short state',
+    { 'observation/state': new NdArray(new Float32Array(3), [3]) },
+    /a state of 8 numbers/,
+  ],
+  [
+    'a state that is not finite',
+    { 'observation/state': new NdArray(new Float32Array(8).fill(NaN), [8]) },
+    /state\[0\] is NaN/,
+  ],
+  ['a prompt that is a number', { prompt: 3 }, /`prompt` is a number/],
+])('%s is an error that names it', async (_, changes, expected) => {
+  expect(await refusal(request(changes as Record<string, Packable>))).toMatch(expected);
+});
+
+test('a missing key is an error that names the keys there are', async () => {
+  const { 'observation/state': _, ...rest } = request();
+  const message = await refusal(rest);
+  expect(message).toContain('ERR_DSRL_WIRE_KEYS: the observation has no `observation/state`');
+  expect(message).toContain('it has observation/image, observation/wrist_image, prompt');
+});

@@ -83,7 +83,9 @@ Napi::Value PolicyHandle::ParameterCount(const Napi::CallbackInfo& info) {
   });
 }
 
-void PolicyHandle::Dispose(const Napi::CallbackInfo&) { policy_.reset(); }
+void PolicyHandle::Dispose(const Napi::CallbackInfo&) {
+  policy_.reset();
+}
 
 std::shared_ptr<FrozenPolicy> PolicyHandle::policy() const {
   if (!policy_) throw Error("ERR_DSRL_DISPOSED", "the policy has been disposed of");

@@ -13,7 +13,7 @@ Renderer::Renderer(const DrawnScene& scene, const GlLibrary& library)
     : scene_(scene),
       context_(library.make_context()),
       model_(scene.model, scene.ids),
-      data_(scene.mujoco.make_data(model_.get())) {
+      data_(model_.make_data(scene.mujoco)) {
   const Mujoco& mujoco = scene.mujoco;
   mjVisual& visual = model_.visual();
   visual.global.offwidth = scene.size;

@@ -139,6 +139,7 @@ int camera_id(const Mujoco& mujoco, const mjModel& model, const std::string& nam
 PlacedModel::PlacedModel(const mjModel& shared, const SceneIds& ids)
     : model_(shared),
       ids_(ids),
+      nbvh_(shared.nbvh),
       body_pos_(shared.body_pos, shared.body_pos + 3 * shared.nbody),
       body_quat_(shared.body_quat, shared.body_quat + 4 * shared.nbody),
       site_rgba_(shared.site_rgba, shared.site_rgba + 4 * shared.nsite) {
@@ -149,6 +150,15 @@ PlacedModel::PlacedModel(const mjModel& shared, const SceneIds& ids)
   // nothing reads the sensors.
   model_.opt.jacobian = mjJAC_SPARSE;
   model_.opt.disableflags |= mjDSBL_SENSOR;
+  // Each collision step clears a mark a bounding volume, 600 kB with the full meshes, that only a
+  // drawing of the volumes reads. The marks are written all the same: see make_data.
+  model_.nbvh = 0;
+}
+
+Mujoco::Data PlacedModel::make_data(const Mujoco& mujoco) const {
+  mjModel sized = model_;
+  sized.nbvh = nbvh_;
+  return mujoco.make_data(&sized);
 }
 
 void PlacedModel::place(const double* fixtures) {

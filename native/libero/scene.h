@@ -43,11 +43,14 @@ class PlacedModel {
   void place(const double* fixtures);
   void show_burner(bool visible);
   mjVisual& visual() { return model_.vis; }
+  /// Data for this model; MuJoCo's own function would make it too small.
+  Mujoco::Data make_data(const Mujoco& mujoco) const;
   const mjModel* get() const { return &model_; }
 
  private:
   mjModel model_;
   const SceneIds& ids_;
+  int nbvh_;
   std::vector<mjtNum> body_pos_, body_quat_;
   std::vector<float> site_rgba_;
 };

@@ -42,7 +42,7 @@ Scene::Scene(const DsrlLiberoScene& given)
 Simulation::Simulation(const Scene& scene)
     : scene_(scene),
       model_(*scene.model, scene.ids),
-      data_(scene.mujoco.make_data(model_.get())),
+      data_(model_.make_data(scene.mujoco)),
       controller_(scene.mujoco, scene.ids, scene.settings),
       qpos_before_(data_->qpos, data_->qpos + scene.model->nq),
       drawn_qpos_(qpos_before_) {

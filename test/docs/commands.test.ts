@@ -21,7 +21,7 @@ const FEW_EPISODES = 'env.eval.trials=[0,2]';
 /** Run here, in this order and in one folder: what is typed, with these words behind it. */
 const RUN_HERE: Record<string, string[]> = {
   'dsrl-native train tabletop seed=1 --run-dir runs/one': SHORT,
-  'dsrl-native train tabletop --resume runs/one': ['runner.max_steps=3'],
+  'dsrl-native train --resume runs/one': ['runner.max_steps=3'],
   'dsrl-native eval runs/one --json': [FEW_EPISODES],
   'dsrl-native eval tabletop --policy-only --noise iid --repeats 10': [FEW_EPISODES],
   'dsrl-native config ls': [],
@@ -40,16 +40,25 @@ const RUN_ELSEWHERE: Record<string, string> = {
   'npm run build:native': 'scripts/setup.mjs',
   'npm run build:ts': 'scripts/setup.mjs',
   'npm run format': 'scripts/test.mjs',
+  'npm run check:cuda': '.ci/full',
+  'npm run check:cuda -- --torch 2.11.0': 'scripts/check-cuda.mjs',
+  'npm run test:sanitizers': '.ci/full',
+  'npm run test:asan': '.ci/full',
+  'bash .ci/full': '.ci/full',
   'npm run quickstart': '.ci/full',
   'npm run quickstart -- seed=3': '.ci/full',
   'tensorboard --logdir ./logs': 'test/log/tfevents.test.ts',
-  'node bench/tabletop.mjs': 'bench/tabletop.mjs',
-  'node bench/tabletop.mjs --seeds 0,1,2': 'bench/tabletop.mjs',
+  'npm run test:learning': '.ci/full',
+  'dsrl-native export pi0': 'test/policy/export.test.ts',
+  'OMP_NUM_THREADS=1 node bench/tabletop.mjs --seeds 0,1,2 --write': 'bench/tabletop.mjs',
   'node bench/tabletop_env.mjs': 'bench/tabletop_env.mjs',
-  'python -m unittest pi0.test_model': 'scripts/test/unittests.py',
+  'python -m unittest pi0.test_model pi0.test_export': 'scripts/test/unittests.py',
   'python -m unittest tabletop.test_tabletop': 'scripts/test/unittests.py',
-  'python -m pi0.compare_lerobot --fixture ../test/fixtures/pi0/lerobot.npz':
-    'python/pi0/test_model.py',
+  'python -m pi0.compare_lerobot': 'python/pi0/compare_lerobot.json',
+  'python -m pi0.export --checkpoint DIR --out DIR': 'python/pi0/test_export.py',
+  'python -m pi0.record_lerobot ../test/fixtures/pi0': 'test/policy/export.test.ts',
+  'python -m pi0.record_pictures ../test/fixtures/pi0/pictures.json':
+    'native/test/picture_resize_test.cc',
   'python -m tabletop.record_fixtures ../test/fixtures/tabletop':
     'test/envs/tabletop_fixtures.test.ts',
   'OMP_NUM_THREADS=1 python -m tabletop.train_policy --out ../policies/tabletop':

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   renameSync,
   writeFileSync,
@@ -110,11 +109,8 @@ async function provideBundle(
   { home, program, bundle }: Paths,
   { say, signal }: Work,
 ): Promise<BundleReport> {
-  const folder = toolFolder();
-  const sources = readdirSync(folder)
-    .filter((name) => !name.startsWith('test_') && /\.(py|txt)$/.test(name))
-    .sort();
-  const made = new Stamp(join(home, 'bundle-made'), sha256(...sources.map((s) => join(folder, s))));
+  const sources = exporterSources().map((name) => join(toolFolder(), name));
+  const made = new Stamp(join(home, 'bundle-made'), sha256(...sources));
   if (made.fits() && existsSync(bundle)) {
     try {
       const report = checkBundle(bundle);
@@ -128,6 +124,20 @@ async function provideBundle(
   const report = await makeBundle(program, bundle, { lod: true, signal });
   made.write();
   return report;
+}
+
+/** What a bundle depends on: the exporter, all that it imports, and the packages. */
+export function exporterSources(): string[] {
+  const folder = toolFolder();
+  const found = ['requirements.txt', 'export_bundle.py'];
+  for (const name of found) {
+    const text = readFileSync(join(folder, name), 'utf8');
+    for (const [, module] of text.matchAll(/^(?:import|from) (\w+)/gm)) {
+      const file = `${module}.py`;
+      if (!found.includes(file) && existsSync(join(folder, file))) found.push(file);
+    }
+  }
+  return found;
 }
 
 /** A checkout builds it against the bundle's headers; a package brings it. */

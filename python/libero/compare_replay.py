@@ -3,8 +3,9 @@
 TRACE is a golden trace (record_traces.py); REPLAY is what `dsrl-native debug replay-env` wrote for
 its actions, or any other implementation in that format. There may be more of both. With
 --episode K-N, once a replay, TRACE is replays.safetensors and REPLAY that of its episode K-N: only
-the success of each step and the last joint positions are compared. Prints figures as JSON, a line
-for each replay; exits with 1 where one is too large.
+the success of each step and the last joint positions are compared. If both are such files, all of
+their episodes are. Prints figures as JSON, a line for each replay; exits with 1 where one is too
+large.
 """
 
 import argparse
@@ -56,6 +57,20 @@ def compare_episode(episode: dict[str, np.ndarray], replay: dict[str, np.ndarray
     }
 
 
+def compare_episodes(recorded: dict[str, np.ndarray], again: dict[str, np.ndarray]) -> dict:
+    """Two recordings of the same episodes."""
+    figures = {}
+    for key in sorted({name.split("/")[0] for name in recorded}):
+        episode = {name: recorded[f"{key}/{name}"] for name in ("success", "qpos")}
+        replay = {"success": again[f"{key}/success"], "qpos": again[f"{key}/qpos"][None]}
+        figures[key] = compare_episode(episode, replay)
+    return {
+        "episodes": len(figures),
+        "qpos_last": max(figure["qpos_last"] for figure in figures.values()),
+        "failures": [key for key, figure in figures.items() if figure["failures"]],
+    }
+
+
 def difference(
     trace: dict[str, np.ndarray], replay: dict[str, np.ndarray], name: str, rows: int | None = None
 ) -> float:
@@ -84,8 +99,10 @@ def main() -> int:
     failed = False
     for (trace_file, replay_file), key in zip(pairs, episodes, strict=True):
         trace, replay = read_tensors(trace_file), read_tensors(replay_file)
-        if key is None:
+        if key is None and "qpos" in trace:
             figures = compare_trace(trace, replay)
+        elif key is None:
+            figures = compare_episodes(trace, replay)
         else:
             episode = {name: trace[f"{key}/{name}"] for name in ("actions", "qpos", "success")}
             figures = compare_episode(episode, replay)

@@ -17,7 +17,7 @@ import { checkBundle } from '../../lib/cli/libero-check.js';
 import { exportLibero } from '../../lib/cli/libero-export.js';
 import { provideGl } from '../../lib/cli/libero-gl.js';
 import { findLiberoPython } from '../../lib/cli/libero-python.js';
-import { setupLibero } from '../../lib/cli/libero-setup.js';
+import { exporterSources, setupLibero } from '../../lib/cli/libero-setup.js';
 import { main } from '../../lib/cli/main.js';
 import type { Surroundings } from '../../lib/torch/surroundings.js';
 
@@ -283,6 +283,13 @@ describe('libero setup', () => {
     rmSync(join(folder, 'broken'));
     await setupLibero(undefined, around);
     expect(calls()).toEqual(['export']);
+  });
+
+  test('a bundle is made again when the exporter or what it imports changes, and not otherwise', () => {
+    const sources = exporterSources();
+    expect(sources).toEqual(expect.arrayContaining(['requirements.txt', 'textures.py']));
+    expect(sources).not.toContain('worker.py');
+    expect(new Set(sources).size).toBe(sources.length);
   });
 
   test('makes a damaged bundle again, and names what was damaged', async () => {

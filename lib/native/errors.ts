@@ -54,6 +54,14 @@ function toDsrlError(error: unknown): unknown {
       cause: error,
     });
   }
+  if (code === 'ERR_DSRL_POLICY_NOT_FINITE') {
+    return new PolicyError(code, message, {
+      hint:
+        'check the state against the statistics of policy.json; ' +
+        'if the policy is in bf16, export it again with --dtype f32',
+      cause: error,
+    });
+  }
   if (code.startsWith('ERR_DSRL_POLICY_')) {
     return new PolicyError(code as `ERR_DSRL_POLICY_${string}`, message, {
       hint: 'export the policy again, or name another one with actor.model.model_path=DIR',

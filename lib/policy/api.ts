@@ -1,4 +1,4 @@
-import { PolicyError, RuntimeFailure, UsageError } from '../errors.js';
+import { PolicyError, UsageError } from '../errors.js';
 import { createRuntime, type Runtime } from '../native/index.js';
 import { metadataOf, type PolicyMetadata } from './metadata.js';
 import { drawnNoise, type Noise, type NoiseBatch, noiseBatch } from './noise.js';
@@ -99,13 +99,12 @@ export class Policy implements Disposable {
    * pictures and the prompt.
    *
    * Without `noise` the agent of a steered policy chooses it. That of a frozen policy alone is drawn
-   * from N(0, I), as it was trained for: draw n of this object,
-   * counted from 0, is the stream `policy` at (seed, step n, env 0).
+   * from N(0, I), as it was trained for: draw n of this object, counted from 0, is the stream
+   * `policy` at (seed, step n, env 0).
    *
    * @throws PolicyError ERR_DSRL_POLICY_CONTRACT, naming what the policy declares and what was
-   *   given; _TOKENIZER for a new prompt where the folder has no tokenizer; UsageError
-   *   ERR_DSRL_NOISE, _NUM_STEPS, _DISPOSED; RuntimeFailure ERR_DSRL_POLICY_NOT_FINITE if an action
-   *   is not a finite number: none leaves
+   *   given; _TOKENIZER for a new prompt where the folder has no tokenizer; _NOT_FINITE if an action
+   *   is not a finite number: none leaves; UsageError ERR_DSRL_NOISE, _NUM_STEPS, _DISPOSED
    */
   async infer(observation: RobotObservation, options: InferOptions = {}): Promise<ActionChunk> {
     const { noise, ...rest } = options;
@@ -171,17 +170,6 @@ export class Policy implements Disposable {
   }
 
   private chunks(actions: Float32Array, rows: number, noises: number | null): ActionChunk[] {
-    if (!actions.every(Number.isFinite)) {
-      throw new RuntimeFailure(
-        'ERR_DSRL_POLICY_NOT_FINITE',
-        `the policy ${this.metadata.name} gave an action that is not a finite number`,
-        {
-          hint:
-            'check the state against the statistics of its policy.json; ' +
-            'export the policy again with --dtype f32 if it is in bf16',
-        },
-      );
-    }
     const inner = this.metadata.actions.shape;
     const shape = noises === null ? inner : [noises, ...inner];
     const size = actions.length / rows;

@@ -3,10 +3,20 @@
 // table lacks fails: run it here with overrides that make it short, or name what covers it.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readSafetensors } from '../support/safetensors.js';
+import { placeCheckpoints } from './checkpoints.js';
 import { commandsOf, fencedBlocks, pages, ROOT, readPage, shapeOf } from './markdown.js';
 
 /** Makes a training last about a second; every path through the program stays. */
@@ -31,6 +41,24 @@ const RUN_HERE: Record<string, string[]> = {
   'dsrl-native train -c my.yaml algorithm.gamma=0.99 env@env.eval=tabletop': SHORT,
   'dsrl-native doctor': [],
   'dsrl-native debug replay-updates --help': [],
+  'dsrl-native export pi0 --checkpoint test/fixtures/pi0/openpi --robot libero --tokenizer test/fixtures/tokenizer/tiny.model --out tiny_openpi':
+    [],
+  'dsrl-native export pi0 --checkpoint test/fixtures/pi0/lerobot --tokenizer test/fixtures/tokenizer/tiny.json --out tiny_lerobot':
+    [],
+  'dsrl-native debug sample --policy tiny_openpi --inputs test/fixtures/pi0/cases/0.inputs.safetensors --num-steps 4 --out actions.safetensors':
+    [],
+  'dsrl-native export pi0 --checkpoint test/fixtures/pi0/openpi --cameras main=base_0_rgb --state-dim 8 --action-dim 7 --delta-actions 0 --tokenizer test/fixtures/tokenizer/tiny.model --out tiny_one_camera':
+    [],
+  'dsrl-native eval tabletop --policy-only actor.model.model_path=./tiny_one_camera': [
+    FEW_EPISODES,
+  ],
+  'dsrl-native train tabletop actor.model.model_path=./tiny_one_camera --run-dir runs/tiny': SHORT,
+  'dsrl-native export pi0 --checkpoint pi0_libero_pytorch --robot libero --dtype bf16 --tokenizer paligemma_tokenizer.model --out pi0_libero':
+    [],
+  'dsrl-native export pi0 --checkpoint pi0_libero_finetuned --tokenizer tokenizer.json --out pi0_lerobot':
+    [],
+  'dsrl-native export pi0 --checkpoint RLinf-Pi0-LIBERO-Spatial-Object-Goal-SFT --robot libero --horizon 50 --tokenizer paligemma_tokenizer.model --out pi0_spatial':
+    [],
 };
 
 /** Run by something else, whose file is named: too long, or done by every run of the tests. */
@@ -40,25 +68,23 @@ const RUN_ELSEWHERE: Record<string, string> = {
   'npm run build:native': 'scripts/setup.mjs',
   'npm run build:ts': 'scripts/setup.mjs',
   'npm run format': 'scripts/test.mjs',
-  'npm run check:cuda': '.ci/full',
-  'npm run check:cuda -- --torch 2.11.0': 'scripts/check-cuda.mjs',
-  'npm run test:sanitizers': '.ci/full',
-  'npm run test:asan': '.ci/full',
-  'bash .ci/full': '.ci/full',
   'npm run quickstart': '.ci/full',
   'npm run quickstart -- seed=3': '.ci/full',
   'tensorboard --logdir ./logs': 'test/log/tfevents.test.ts',
-  'npm run test:learning': '.ci/full',
-  'dsrl-native export pi0': 'test/policy/export.test.ts',
-  'OMP_NUM_THREADS=1 node bench/tabletop.mjs --seeds 0,1,2 --write': 'bench/tabletop.mjs',
+  'node bench/tabletop.mjs': 'bench/tabletop.mjs',
+  'node bench/tabletop.mjs --seeds 0,1,2': 'bench/tabletop.mjs',
   'node bench/tabletop_env.mjs': 'bench/tabletop_env.mjs',
+  'node bench/tokenizers.mjs': 'bench/tokenizers.mjs',
   'python -m unittest pi0.test_model pi0.test_export': 'scripts/test/unittests.py',
   'python -m unittest tabletop.test_tabletop': 'scripts/test/unittests.py',
   'python -m pi0.compare_lerobot': 'python/pi0/compare_lerobot.json',
-  'python -m pi0.export --checkpoint DIR --out DIR': 'python/pi0/test_export.py',
-  'python -m pi0.record_lerobot ../test/fixtures/pi0': 'test/policy/export.test.ts',
+  'python -m pi0.export --checkpoint DIR --out DIR': 'test/policy/export.test.ts',
+  'dsrl-native export pi0': 'test/policy/export.test.ts',
+  'python -m pi0.record_lerobot ../test/fixtures/pi0': 'test/fixtures/pi0/recorded.json',
   'python -m pi0.record_pictures ../test/fixtures/pi0/pictures.json':
-    'native/test/picture_resize_test.cc',
+    'test/fixtures/pi0/pictures.json',
+  'python -m tokenizer.record_fixtures --out ../test/fixtures/tokenizer':
+    'test/policy/tokenizer.test.ts',
   'python -m tabletop.record_fixtures ../test/fixtures/tabletop':
     'test/envs/tabletop_fixtures.test.ts',
   'OMP_NUM_THREADS=1 python -m tabletop.train_policy --out ../policies/tabletop':
@@ -84,6 +110,7 @@ beforeAll(() => {
   writeFileSync(join(folder, 'my.yaml'), 'defaults: [tabletop, _self_]\nseed: 7\n');
   const theirs = readFileSync(join(ROOT, 'configs', 'libero_spatial_dsrl_openpi.yaml'));
   writeFileSync(join(folder, 'my_rlinf_file.yaml'), theirs);
+  placeCheckpoints(folder);
 });
 
 const documented = new Set(pages().flatMap((page) => commandsOf(readPage(page))));
@@ -109,8 +136,35 @@ describe('what a document shows runs', () => {
     const [, ...argv] = command.split(' ');
     const { status, stdout, stderr } = run([...argv, ...more]);
     expect(status, stderr).toBe(0);
-    expect(stdout).not.toBe('');
+    const out = / --out (\S+)$/.exec(command)?.[1];
+    if (out === undefined) expect(stdout).not.toBe('');
+    else expect(existsSync(join(folder, out))).toBe(true);
   });
+});
+
+it('debug sample gives what LeRobot gave, as docs/pi0.md says', () => {
+  const floats = (file: string, name: string) => {
+    const data = readSafetensors(join(folder, file)).get(name)?.data as Buffer;
+    return Array.from({ length: data.length / 4 }, (_, index) => data.readFloatLE(4 * index));
+  };
+  const found = floats('actions.safetensors', 'actions');
+  const expected = floats('test/fixtures/pi0/cases/0.actions.safetensors', 'openpi.4');
+  expect(found).toHaveLength(expected.length);
+  const largest = Math.max(...expected.map(Math.abs));
+  for (const [index, value] of found.entries()) {
+    expect(Math.abs(value - (expected[index] as number))).toBeLessThan(5e-6 * largest);
+  }
+});
+
+it("docs/pi0.md's program runs on the policy that its commands exported", () => {
+  const program = fencedBlocks(readPage('docs/pi0.md')).find((text) => text.includes('import'));
+  mkdirSync(join(folder, 'node_modules'));
+  symlinkSync(ROOT, join(folder, 'node_modules', 'dsrl-native'));
+  writeFileSync(join(folder, 'robot.mjs'), program ?? '');
+  const ran = spawnSync(process.execPath, ['robot.mjs'], { cwd: folder, encoding: 'utf8' });
+  expect(ran.status, ran.stderr).toBe(0);
+  expect(ran.stdout).toMatch(/first action \[(?:\s*-?[\d.e-]+,?){7}\s*\]/);
+  expect(ran.stdout).toContain('[ 2, 6, 7 ]');
 });
 
 it("the quickstart's output is what README shows", () => {

@@ -190,6 +190,42 @@ describe('noise', () => {
     expect((await other.infer(observation())).actions).not.toEqual(first.actions);
   });
 
+  test('of several kinds for one observation gives a chunk each', async () => {
+    const noises = [noise(1), noise(2), noise(3, HORIZON * WIDTH)];
+    const alone = await Promise.all(
+      noises.map((one) => policy.infer(observation(), { noise: one })),
+    );
+    const { actions, shape } = await policy.infer(observation(), { noise: noises });
+    expect(shape).toEqual([3, HORIZON, ACTION]);
+    const expected = alone.flatMap((chunk) => Array.from(chunk.actions));
+    for (const [index, value] of actions.entries()) {
+      expect(value).toBeCloseTo(expected[index] as number, 4);
+    }
+    const one = await policy.infer(observation(), { noise: [noise(1)] });
+    expect(one.shape).toEqual([1, HORIZON, ACTION]);
+
+    const flat = Float32Array.from([...noise(1), ...noise(2)]);
+    const tensor = Tensor.from(runtime, flat, [2, WIDTH], 'float32');
+    const handles = await policy.infer(observation(), { noise: tensor });
+    expect(handles).toEqual(await policy.infer(observation(), { noise: [noise(1), noise(2)] }));
+  });
+
+  test('of several for each of several observations stays in its row', async () => {
+    const scenes = [observation(1), observation(2)];
+    const noises = [
+      [noise(1), noise(2)],
+      [noise(3), noise(4)],
+    ];
+    const chunks = await policy.inferBatch(scenes, { noise: noises });
+    for (const [row, scene] of scenes.entries()) {
+      expect(chunks[row]?.shape).toEqual([2, HORIZON, ACTION]);
+      const alone = await policy.infer(scene, { noise: noises[row] as Float32Array[] });
+      for (const [index, value] of alone.actions.entries()) {
+        expect(chunks[row]?.actions[index]).toBeCloseTo(value, 4);
+      }
+    }
+  });
+
   test.each<[string, () => object, RegExp]>([
     ['a wrong length', () => noise(0, 33), /33 numbers/],
     ['NaN', () => noise().fill(Number.NaN, 7, 8), /noise\[7\] is NaN/],
@@ -343,7 +379,8 @@ test('an action that is not finite never leaves', async () => {
   });
   const broken = await Policy.load(folder, { device: 'cpu' });
   const error = await failure(broken.infer(observation(), { noise: noise() }));
-  expect(error).toMatchObject({ code: 'ERR_DSRL_POLICY_NOT_FINITE', exitCode: 1 });
+  expect(error).toMatchObject({ name: 'PolicyError', code: 'ERR_DSRL_POLICY_NOT_FINITE' });
+  expect(error.hint).toContain('--dtype f32');
 });
 
 describe('its life', () => {
@@ -378,6 +415,10 @@ describe('its life', () => {
     const reason = new Error('enough');
     const signal = AbortSignal.abort(reason);
     await expect(policy.infer(observation(), { signal })).rejects.toBe(reason);
+    const stopping = new AbortController();
+    const long = policy.infer(observation(), { numSteps: 10_000_000, signal: stopping.signal });
+    setTimeout(() => stopping.abort(reason), 20);
+    await expect(long).rejects.toBe(reason);
     const controller = new AbortController();
     const answer = await policy.infer(observation(), { noise: noise(), signal: controller.signal });
     expect(answer).toEqual(await policy.infer(observation(), { noise: noise() }));

@@ -63,6 +63,13 @@ const RUN_HERE: Record<string, string[]> = {
 
 /** Run by something else, whose file is named: too long, or done by every run of the tests. */
 const RUN_ELSEWHERE: Record<string, string> = {
+  'OMP_NUM_THREADS=1 node bench/tabletop.mjs --seeds 0,1,2 --write': 'bench/tabletop.mjs',
+  'bash .ci/full': '.ci/full',
+  'npm run check:cuda': '.ci/full',
+  'npm run check:cuda -- --torch 2.11.0': 'scripts/check-cuda.mjs',
+  'npm run test:asan': '.ci/full',
+  'npm run test:learning': '.ci/full',
+  'npm run test:sanitizers': '.ci/full',
   'npm test': '.ci/run',
   'npm run setup': 'scripts/test.mjs',
   'npm run build:native': 'scripts/setup.mjs',
@@ -71,8 +78,6 @@ const RUN_ELSEWHERE: Record<string, string> = {
   'npm run quickstart': '.ci/full',
   'npm run quickstart -- seed=3': '.ci/full',
   'tensorboard --logdir ./logs': 'test/log/tfevents.test.ts',
-  'node bench/tabletop.mjs': 'bench/tabletop.mjs',
-  'node bench/tabletop.mjs --seeds 0,1,2': 'bench/tabletop.mjs',
   'node bench/tabletop_env.mjs': 'bench/tabletop_env.mjs',
   'node bench/tokenizers.mjs': 'bench/tokenizers.mjs',
   'python -m unittest pi0.test_model pi0.test_export': 'scripts/test/unittests.py',

@@ -1,11 +1,7 @@
 import { totalmem } from 'node:os';
 import { replayBytes, replayCapacity } from './derived.js';
 import { Problems } from './problems.js';
-import type { EnvironmentType } from './schema/environment.js';
 import type { Config } from './schema/root.js';
-
-/** The environments that this version can step. */
-const AVAILABLE: readonly EnvironmentType[] = ['tabletop'];
 
 /**
  * Refuses what is a right configuration and cannot be trained or evaluated by this version, or not
@@ -20,14 +16,7 @@ export function refuseUntrainable(config: Config, memory: number = totalmem()): 
     problems.add('ERR_DSRL_CONFIG_UNTRAINABLE', message, hint);
   };
   refusePolicy(config, refuse);
-  const types = new Set([config.env.train.env_type, config.env.eval.env_type]);
-  for (const type of types) {
-    if (AVAILABLE.includes(type)) continue;
-    refuse(
-      `the environment \`${type}\` does not exist in this version yet`,
-      `there is ${AVAILABLE.join(', ')}: \`dsrl-native train tabletop\``,
-    );
-  }
+  refusePictures(config, refuse);
   if (config.actor.compute === 'bf16') {
     refuse('actor.compute: bf16 does not exist in this version yet', 'type `actor.compute=fp32`');
   }
@@ -68,6 +57,19 @@ function refusePolicy({ actor }: Config, refuse: Refuse): void {
     refuse(
       `actor.model.model_path: ${model_path} is the placeholder of the published file`,
       'type `actor.model.model_path=<folder of the exported policy>`',
+    );
+  }
+}
+
+/** LIBERO's backend draws squares. */
+function refusePictures({ env }: Config, refuse: Refuse): void {
+  for (const role of ['train', 'eval'] as const) {
+    const { camera_heights, camera_widths } = env[role].init_params;
+    if (env[role].env_type !== 'libero' || camera_heights === camera_widths) continue;
+    const key = `env.${role}.init_params`;
+    refuse(
+      `${key}: pictures of ${camera_heights} x ${camera_widths} are not square`,
+      `type \`${key}.camera_widths=${camera_heights}\``,
     );
   }
 }

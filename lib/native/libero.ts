@@ -111,6 +111,9 @@ function compiledScene(bundle: LiberoBundle, scene: string): string {
   return file;
 }
 
+/** As with the cores: one that was built here goes before a shipped one. */
 function pluginFolder(): string {
-  return join(fileURLToPath(new URL('../..', import.meta.url)), 'build', 'libero');
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+  const built = join(root, 'build', 'libero');
+  return existsSync(built) ? built : join(root, 'prebuilds', 'linux-x64', 'libero');
 }

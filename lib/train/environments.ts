@@ -1,6 +1,7 @@
 import { type Config, TRIALS_PER_TASK } from '../config/index.js';
 import { Environments, ResetSchedule, type ResetSource, selectResets } from '../envs/index.js';
 import {
+  LiberoBackend,
   type Runtime,
   randomNormal,
   TabletopBackend,
@@ -16,14 +17,38 @@ const LIBERO_NO_OPERATION = [0, 0, 0, 0, 0, 0, -1];
 
 type Role = 'train' | 'eval';
 
+/**
+ * @param cameras those of the policy: only what is looked at is drawn
+ * @throws EnvironmentSetupError ERR_DSRL_LIBERO_* where LIBERO's bundle, plugin or GL is missing
+ */
 export function createBackend(
   runtime: Runtime,
   config: Config,
   role: Role,
   numEnvs: number,
+  cameras: readonly string[],
 ): VecEnvBackend {
-  const seed = BigInt(config.env[role].seed);
-  return new TabletopBackend(runtime, { numEnvs, seed, imageSize: TABLETOP_PICTURE });
+  const env = config.env[role];
+  const seed = BigInt(env.seed);
+  if (env.env_type === 'tabletop') {
+    return new TabletopBackend(runtime, { numEnvs, seed, imageSize: TABLETOP_PICTURE });
+  }
+  return new LiberoBackend(runtime, {
+    numEnvs,
+    seed,
+    cameras,
+    suite: env.task_suite_name ?? 'libero_spatial',
+    imageSize: env.init_params.camera_heights,
+    gl: env.gl,
+    msaa: env.msaa,
+    lod: env.lod !== 'off',
+    allowMujocoDrift: env.allow_mujoco_drift,
+  });
+}
+
+/** Environments of an evaluation's wave; more take memory and gain nothing. */
+export function waveSize(config: Config): number {
+  return config.env.eval.env_type === 'tabletop' ? 50 : 16;
 }
 
 /** The initial states that `env.<role>` selects. */

@@ -1,4 +1,4 @@
-import type { Config } from '../config/index.js';
+import { type Config, TASKS } from '../config/index.js';
 import { type EpisodeRecord, type Observation, type Reset, ResetList } from '../envs/index.js';
 import { type Agent, type Runtime, randomNormal, randomUniform, Tensor } from '../native/index.js';
 import {
@@ -6,10 +6,8 @@ import {
   createBackend,
   createEnvironments,
   type SamplingPolicy,
+  waveSize,
 } from './environments.js';
-
-/** Environments of a wave; more take memory and gain nothing. */
-const WAVE = 50;
 
 /**
  * Noise of the frozen policy alone: `iid` N(0, I) for every action of the sequence, `tiled` one
@@ -60,13 +58,13 @@ export interface EvaluationResult {
  */
 export async function evaluate(request: EvaluationRequest): Promise<EvaluationResult> {
   const { config, runtime, repeats = 1 } = request;
-  const probe = createBackend(runtime, config, 'eval', 1);
-  const pairs = configuredResets(config, 'eval', probe.numTasks);
+  const pairs = configuredResets(config, 'eval', TASKS[config.env.eval.env_type]);
   const once = pairs.slice(0, config.env.eval.total_num_envs);
   const resets = Array.from({ length: repeats }, () => once).flat();
 
-  const width = Math.min(WAVE, resets.length);
-  const backend = width === 1 ? probe : createBackend(runtime, config, 'eval', width);
+  const width = Math.min(waveSize(config), resets.length);
+  const { cameras } = request.policy.metadata;
+  const backend = createBackend(runtime, config, 'eval', width, cameras);
   const episodes: EpisodeRecord[] = [];
   const draw = new NoiseSource(request);
   for (let start = 0; start < resets.length; start += width) {

@@ -60,7 +60,8 @@ export async function openSession(
   const seed = BigInt(config.seed);
   const sizes = networkSizes(config);
   const numEnvs = config.env.train.total_num_envs;
-  const backend = options.backend ?? createBackend(runtime, config, 'train', numEnvs);
+  const backend =
+    options.backend ?? createBackend(runtime, config, 'train', numEnvs, policy.metadata.cameras);
   checkBackend(backend, numEnvs, policy);
   const schedule = trainingSchedule(runtime, config, backend.numTasks);
   const session: Session = {

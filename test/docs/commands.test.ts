@@ -63,6 +63,11 @@ const RUN_HERE: Record<string, string[]> = {
 
 /** Run by something else, whose file is named: too long, or done by every run of the tests. */
 const RUN_ELSEWHERE: Record<string, string> = {
+  'dsrl-native serve runs/one': 'test/serve/command.test.ts',
+  'dsrl-native serve': 'test/serve/command.test.ts',
+  'dsrl-native libero setup': 'scripts/test/libero.mjs',
+  'npm run prebuild': 'test/pack/tarball.test.ts',
+  'npm run test:pack': '.ci/full',
   'OMP_NUM_THREADS=1 node bench/tabletop.mjs --seeds 0,1,2 --write': 'bench/tabletop.mjs',
   'bash .ci/full': '.ci/full',
   'npm run check:cuda': '.ci/full',

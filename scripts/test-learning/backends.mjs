@@ -21,6 +21,9 @@ class Around {
   stepChunk(actions, limit) {
     return this.inner.stepChunk(actions, limit);
   }
+  prompt(task) {
+    return this.inner.prompt(task);
+  }
   saveState() {
     return this.inner.saveState();
   }

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .errors import ExportError
 from .layouts import POSTPROCESSOR, PREPROCESSOR, Checkpoint, read_json
+from .processors import Step, find_step
 from .safetensors_file import damaged, read_tensors
 
 FIELDS = {"mean_std": ("mean", "std"), "quantiles": ("q01", "q99")}
@@ -132,30 +133,19 @@ def checked(path: Path, key: str, found: dict[str, object]) -> dict[str, list[fl
     return {name: [float(v) for v in values] for name, values in found.items()}
 
 
-def step_config(path: Path, name: str) -> dict | None:
-    """The entry of a processor step, by its registered name; None where there is none."""
-    steps = read_json(path).get("steps")
-    if not isinstance(steps, list):
-        raise damaged(path, "it has no list of `steps`")
-    for step in steps:
-        if isinstance(step, dict) and step.get("registry_name") == name:
-            return step
-    return None
-
-
 def read_lerobot(folder: Path) -> Normalization:
     files = (folder / PREPROCESSOR, folder / POSTPROCESSOR)
     if not all(path.is_file() for path in files):
         raise not_found(list(files))
-    into = step_config(files[0], "normalizer_processor")
-    out_of = step_config(files[1], "unnormalizer_processor")
+    into = find_step(files[0], "normalizer_processor")
+    out_of = find_step(files[1], "unnormalizer_processor")
     if into is None or out_of is None:
         raise damaged(files[0 if into is None else 1], "it has no normalising step")
-    refuse_normalised_pictures(files[0], into)
-    state, state_mode, first = lerobot_vectors(folder, files[0], into, "STATE")
-    actions, action_mode, second = lerobot_vectors(folder, files[1], out_of, "ACTION")
-    eps = into.get("config", {}).get("eps", 1e-8)
-    if not isinstance(eps, int | float) or not 0 <= eps < 1:
+    refuse_normalised_pictures(into)
+    state, state_mode, first = lerobot_vectors(into, "STATE")
+    actions, action_mode, second = lerobot_vectors(out_of, "ACTION")
+    eps = into.value("eps", int | float, 1e-8)
+    if not 0 <= eps < 1:
         raise damaged(files[0], f"eps is {eps}")
     log = f"normalised as {PREPROCESSOR} says: the state by {state_mode}, actions by {action_mode}"
     if (state_mode == "MEAN_STD") != (action_mode == "MEAN_STD"):
@@ -175,29 +165,27 @@ def as_mean_std(vectors: dict[str, list[float]]) -> dict[str, list[float]]:
     }
 
 
-def refuse_normalised_pictures(path: Path, step: dict) -> None:
-    mode = step.get("config", {}).get("norm_map", {}).get("VISUAL", "IDENTITY")
+def refuse_normalised_pictures(step: Step) -> None:
+    mode = step.value("norm_map", dict, {}).get("VISUAL", "IDENTITY")
     if mode != "IDENTITY":
         raise ExportError(
             "ERR_DSRL_POLICY_STATISTICS",
-            f"{path}: pictures are normalised by {mode}; Pi0 takes them as they are",
+            f"{step.path}: pictures are normalised by {mode}; Pi0 takes them as they are",
             "export a policy whose normalization_mapping says VISUAL: IDENTITY",
         )
 
 
-def lerobot_vectors(
-    folder: Path, path: Path, step: dict, feature: str
-) -> tuple[dict[str, list[float]], str, Path]:
+def lerobot_vectors(step: Step, feature: str) -> tuple[dict[str, list[float]], str, Path]:
     """(the two vectors, LeRobot's mode, the file they came from) of STATE or ACTION."""
+    path, name = step.path, step.state_file
     key = {"STATE": "observation.state", "ACTION": "action"}[feature]
-    mode = step.get("config", {}).get("norm_map", {}).get(feature)
-    name = step.get("state_file")
-    if not isinstance(name, str):
-        raise not_found([path.with_name(f"<state_file of a step in {path.name}>")])
-    file = folder / name
-    if file.parent != folder or not file.is_file():
+    mode = step.value("norm_map", dict, {}).get(feature)
+    if name is None:
+        raise not_found([path.with_name(f"<state_file of {step.name} in {path.name}>")])
+    file = path.parent / name
+    if Path(name).name != name or not file.is_file():
         raise not_found([file])
-    if mode not in LEROBOT_MODES:
+    if not isinstance(mode, str) or mode not in LEROBOT_MODES:
         raise ExportError(
             "ERR_DSRL_POLICY_STATISTICS",
             f"{path}: {feature} is normalised by {mode}",

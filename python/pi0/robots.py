@@ -11,7 +11,8 @@ from pathlib import Path
 
 from .errors import ExportError
 from .layouts import PREPROCESSOR, Checkpoint
-from .normalization import Normalization, step_config
+from .normalization import Normalization
+from .processors import find_step
 
 SLOTS = ("base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb")  # openpi's, in network order
 # What an observation calls the pictures of these names; others keep the name that they have.
@@ -144,22 +145,14 @@ def of_lerobot(checkpoint: Checkpoint, normalization: Normalization, given: Give
             "--robot is for openpi's and RLinf's folders; LeRobot's say it themselves",
             "leave --robot out",
         )
-    state_dim = given.state_dim or feature_dim(
-        config.get("input_features"), "observation.state", normalization.state
-    )
-    action_dim = given.action_dim or feature_dim(
-        config.get("output_features"), "action", normalization.actions
-    )
+    seen, done = features(config, "input_features"), features(config, "output_features")
+    state_dim = given.state_dim or vector_dim(seen, "observation.state", normalization.state)
+    action_dim = given.action_dim or vector_dim(done, "action", normalization.actions)
     mask, log = lerobot_delta_mask(folder, action_dim)
     if given.delta_actions is not None:
         mask, line = delta_mask(given.delta_actions, state_dim, action_dim)
         log = [line]
-    features = config.get("input_features") or {}
-    slots = [
-        name
-        for name, feature in features.items()
-        if isinstance(feature, dict) and feature.get("type") == "VISUAL"
-    ]
+    slots = [name for name, feature in seen.items() if feature.get("type") == "VISUAL"]
     if not slots:
         raise bad_option(
             f"{folder / 'config.json'}: its input_features name no camera",
@@ -179,10 +172,17 @@ def of_lerobot(checkpoint: Checkpoint, normalization: Normalization, given: Give
     return Embodiment(state_dim, action_dim, mask, ordered, masked, log)
 
 
-def feature_dim(features: object, name: str, statistics: dict[str, list[float]]) -> int:
+def features(config: dict, key: str) -> dict[str, dict]:
+    """LeRobot's features of that name: {name: {"type", "shape"}}."""
+    found = config.get(key)
+    if not isinstance(found, dict):
+        return {}
+    return {name: feature for name, feature in found.items() if isinstance(feature, dict)}
+
+
+def vector_dim(found: dict[str, dict], name: str, statistics: dict[str, list[float]]) -> int:
     """The length that config.json states of a vector; without one, that of its statistics."""
-    feature = features.get(name) if isinstance(features, dict) else None
-    shape = feature.get("shape") if isinstance(feature, dict) else None
+    shape = found.get(name, {}).get("shape")
     if isinstance(shape, list) and len(shape) == 1 and type(shape[0]) is int:
         return shape[0]
     return len(next(iter(statistics.values())))
@@ -190,10 +190,9 @@ def feature_dim(features: object, name: str, statistics: dict[str, list[float]])
 
 def usual_cameras(folder: Path, slots: list[str]) -> dict[str, str]:
     """`empty_camera_*` is what LeRobot calls a slot that is never shown."""
-    renamed = {}
-    if (folder / PREPROCESSOR).is_file():
-        step = step_config(folder / PREPROCESSOR, "rename_observations_processor") or {}
-        renamed = {new: old for old, new in step.get("config", {}).get("rename_map", {}).items()}
+    step = find_step(folder / PREPROCESSOR, "rename_observations_processor")
+    renames = {} if step is None else step.value("rename_map", dict, {})
+    renamed = {new: old for old, new in renames.items() if isinstance(new, str)}
     cameras = {}
     for slot in slots:
         short = renamed.get(slot, slot).removeprefix(PICTURES)
@@ -206,16 +205,14 @@ def usual_cameras(folder: Path, slots: list[str]) -> dict[str, str]:
 def lerobot_delta_mask(folder: Path, action_dim: int) -> tuple[list[bool] | None, list[str]]:
     """LeRobot's RelativeActionsProcessorStep: every dimension, except those whose name holds one
     of the excluded words."""
-    path = folder / PREPROCESSOR
-    step = step_config(path, "relative_actions_processor") if path.is_file() else None
-    config = (step or {}).get("config", {})
-    if not config.get("enabled", False):
+    step = find_step(folder / PREPROCESSOR, "relative_actions_processor")
+    if step is None or not step.value("enabled", bool, False):
         return None, ["actions are used as the network gives them, no offsets from the state"]
-    words = [str(word).lower() for word in config.get("exclude_joints") or [] if word]
-    names = [str(name).lower() for name in config.get("action_names") or []]
+    words = [str(word).lower() for word in step.value("exclude_joints", list, []) if word]
+    names = [str(name).lower() for name in step.value("action_names", list, [])]
     mask = [
         dim >= len(names) or not any(word in names[dim] for word in words)
         for dim in range(action_dim)
     ]
-    offsets = sum(mask)
-    return mask, [f"{offsets} of {action_dim} actions are offsets from the state ({path.name})"]
+    offsets = f"{sum(mask)} of {action_dim} actions are offsets from the state"
+    return mask, [f"{offsets} ({step.path.name})"]

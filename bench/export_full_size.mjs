@@ -8,14 +8,13 @@
 // Python with torch. Threads: OMP_NUM_THREADS, 1 if unset.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const PROMPT = 'pick up the black bowl on the stove and place it on the plate';
 const THREADS = Number(process.env.OMP_NUM_THREADS ?? '1');
 process.env.OMP_NUM_THREADS = String(THREADS);
 
@@ -51,39 +50,26 @@ row('---', '---', '---');
 if (!existsSync(policyFolder)) {
   const { seconds: wall, peak_rss_gb: peak } = python('export', checkpoint, policyFolder);
   row('export, bfloat16', `${wall.toFixed(0)} s`, `${peak.toFixed(2)} GB`);
-  addPrompt(join(policyFolder, 'policy.json'));
 }
 
-const { Policy } = await import('../dist/index.js');
+const { createRuntime, FrozenPolicy } = await import('../dist/index.js');
+const runtime = createRuntime({ device: 'cpu' });
+runtime.setThreads(THREADS);
 let start = performance.now();
-const policy = await Policy.load(policyFolder, { device: 'cpu' });
+const policy = FrozenPolicy.load(runtime, policyFolder);
 const size = gigabytes(statSync(join(policyFolder, 'policy.pt')).size);
 row(`load (${size})`, `${seconds(start).toFixed(1)} s`, peakMemory());
 
-const picture = { data: new Uint8Array(256 * 256 * 3).fill(128), height: 256, width: 256 };
-const observation = {
-  images: { main: picture, wrist: picture },
-  state: new Array(8).fill(0),
-  prompt: PROMPT,
-};
 const numSteps = Number(values['num-steps']);
-for (const name of ['first sample', 'second sample']) {
+const inputs = join(checkpoint, 'sample', 'inputs.safetensors');
+for (const name of ['first', 'second']) {
   start = performance.now();
-  const { actions } = await policy.infer(observation, { numSteps });
-  if (!actions.every(Number.isFinite)) throw new Error('an action is not finite');
-  row(`${name} (2 cameras, ${numSteps} steps)`, `${seconds(start).toFixed(1)} s`, peakMemory());
+  await policy.sampleFile(inputs, join(values.folder, 'actions.safetensors'), numSteps);
+  const what = `${name} sample (2 cameras, a prompt of 16, ${numSteps} steps)`;
+  row(what, `${seconds(start).toFixed(1)} s`, peakMemory());
 }
 const load = loadavg()[0]?.toFixed(1);
 process.stdout.write(`\n${cpus()[0]?.model}, ${THREADS} threads, load ${load}\n`);
-
-/** Ids of no real tokenizer: as many as a LIBERO prompt has. */
-function addPrompt(file) {
-  const policy = JSON.parse(readFileSync(file, 'utf8'));
-  const ids = Array.from({ length: 16 }, (_, index) => 2 + 1000 * index);
-  policy.prompts[PROMPT] = [...ids, ...new Array(policy.prompt_length - ids.length).fill(0)];
-  policy.prompt_lengths[PROMPT] = ids.length;
-  writeFileSync(file, JSON.stringify(policy));
-}
 
 function peakMemory() {
   return gigabytes(process.resourceUsage().maxRSS * 1024);

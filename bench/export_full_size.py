@@ -64,6 +64,21 @@ def make(folder: Path) -> None:
     stats = {"norm_stats": {"state": state, "actions": actions}}
     (assets / "norm_stats.json").write_text(json.dumps(stats))
 
+    (folder / "sample").mkdir()
+    safetensors_file.write_tensors(folder / "sample" / "inputs.safetensors", inputs(generator))
+
+
+def inputs(g: torch.Generator) -> dict[str, torch.Tensor]:
+    """One observation of LIBERO: two cameras, a prompt of 16 tokens."""
+    return {
+        "images": torch.rand(1, 2, 3, 224, 224, generator=g) * 2 - 1,
+        "image_masks": torch.ones(1, 2, dtype=torch.bool),
+        "tokens": torch.randint(0, 257152, (1, 48), generator=g),
+        "token_mask": torch.arange(48)[None] < 16,
+        "state": torch.randn(1, 32, generator=g),
+        "noise": torch.randn(1, 50, 32, generator=g),
+    }
+
 
 def main(command: str, folder: str, *rest: str) -> None:
     start = time.monotonic()

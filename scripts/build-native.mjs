@@ -40,10 +40,16 @@ export function binaryDir(torchHome, sanitize = '') {
   return join(buildDir, `cmake-${torchMinor(torchHome)}${suffix}`);
 }
 
+/** Where the loader and the core are put: an instrumented addon never lies where the others do. */
+export function outputDir(torchHome, sanitize = '') {
+  return sanitize === '' ? buildDir : join(binaryDir(torchHome, sanitize), 'addon');
+}
+
 /** The headers in the bundle of LIBERO; empty where there is none. */
 function bundledMujoco() {
   const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
-  const bundle = process.env.DSRL_LIBERO_BUNDLE ?? join(cache, 'dsrl-native', 'libero', 'bundle');
+  const home = process.env.DSRL_LIBERO || join(cache, 'dsrl-native', 'libero');
+  const bundle = process.env.DSRL_LIBERO_BUNDLE || join(home, 'bundle');
   const include = join(bundle, 'include');
   return existsSync(join(include, 'mujoco', 'mujoco.h')) ? include : '';
 }
@@ -61,6 +67,7 @@ function configureArguments({ torchHome, sanitize = '', tests, addon = true, muj
     `-DDSRL_TORCH_HOME=${torchHome}`,
     `-DDSRL_NODE_INCLUDE=${headers.join(';')}`,
     `-DDSRL_SANITIZE=${sanitize}`,
+    `-DDSRL_OUTPUT_DIR=${outputDir(torchHome, sanitize)}`,
     `-DDSRL_MUJOCO_INCLUDE=${mujocoInclude}`,
     `-DDSRL_ADDON=${addon ? 'ON' : 'OFF'}`,
     `-DDSRL_TESTS=${tests ? 'ON' : 'OFF'}`,

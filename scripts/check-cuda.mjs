@@ -1,41 +1,58 @@
-// Builds the core against a CUDA build of torch and loads it with device `cuda`. Without a GPU the
-// answer must be an error in words and a CPU that still works; with one, the GPU must work.
+// Builds the core against a CUDA build of torch, runs its tests on the CPU, and loads it with device
+// `cuda`. Without a GPU the answer must be an error in words and a CPU that still works; with one,
+// the GPU must work.
 //
-// The torch goes into build/cuda-venv: several GB, once. Remove the folder to have them back.
+//   node scripts/check-cuda.mjs [--torch 2.14.1]
+//
+// The torch goes into build/cuda-venv-<version>: several GB, once. Remove the folder to have them
+// back.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { buildNative } from './build-native.mjs';
+import { parseArgs } from 'node:util';
+import { binaryDir, buildNative } from './build-native.mjs';
 import { ask, buildDir, main, root, run, SetupError, say } from './setup/steps.mjs';
 import { findPython } from './setup/system.mjs';
 import { setup } from './setup.mjs';
+import { countGoogleTest } from './test/counts.mjs';
 
-const TORCH = 'torch==2.14.1';
-const venv = join(buildDir, 'cuda-venv');
-const python = join(venv, 'bin', 'python');
+const TORCH_VERSION = '2.14.1';
+const FIND_TORCH =
+  'import importlib.util as u; print(u.find_spec("torch").submodule_search_locations[0])';
 
 /** The CUDA build's folder; fetched when it is not there. */
-async function provideCudaTorch() {
-  const where =
-    'import importlib.util as u; print(u.find_spec("torch").submodule_search_locations[0])';
-  const found = existsSync(python) && ask(python, ['-c', where]);
+async function provideCudaTorch(version) {
+  const venv = join(buildDir, `cuda-venv-${version}`);
+  const python = join(venv, 'bin', 'python');
+  const found = existsSync(python) && ask(python, ['-c', FIND_TORCH]);
   if (found) return found;
-  say(`check:cuda: fetching ${TORCH}, the CUDA build, into build/cuda-venv`, {});
+  say(`check:cuda: fetching torch ${version}, the CUDA build, into ${venv}`, {});
   say('  3 GB to fetch, 6 GB on disk; remove the folder to have them back', {});
   const hint = 'see that pip reaches its index (pip config list), then run: npm run check:cuda';
   await run('cuda-venv', findPython().command, ['-m', 'venv', '--clear', venv], { hint });
-  const install = ['-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', TORCH];
-  await run('cuda-pip', python, install, { hint, show: true });
-  return ask(python, ['-c', where]);
+  const pip = ['-m', 'pip', 'install', '--disable-pip-version-check', '--no-input'];
+  await run('cuda-pip', python, [...pip, `torch==${version}`], { hint, show: true });
+  return ask(python, ['-c', FIND_TORCH]);
+}
+
+/** The URL of a compiled module of lib/torch, as a literal of a script. */
+function compiled(name) {
+  return JSON.stringify(pathToFileURL(join(root, 'dist', 'torch', `${name}.js`)));
+}
+
+function runScript(script) {
+  return spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    encoding: 'utf8',
+    cwd: root,
+  });
 }
 
 /** Loads the core in a process of its own; prints what became of it as one JSON object. */
 function load(torchHome, device) {
-  const module = pathToFileURL(join(root, 'dist', 'torch', 'index.js'));
   const script = `
-    const { loadNative } = await import(${JSON.stringify(module)});
+    const { loadNative } = await import(${compiled('index')});
     const report = { warnings: [] };
     process.on('warning', ({ code }) => report.warnings.push(code));
     try {
@@ -45,13 +62,21 @@ function load(torchHome, device) {
       Object.assign(report, { code, message, exitCode });
     }
     setImmediate(() => console.log(JSON.stringify(report)));`;
-  const { stdout, stderr, status, signal } = spawnSync(
-    process.execPath,
-    ['--input-type=module', '-e', script],
-    { encoding: 'utf8', cwd: root },
-  );
+  const { stdout, stderr, status, signal } = runScript(script);
   if (status === 0) return JSON.parse(stdout);
   throw new SetupError(`loading with device ${device} ended with ${status ?? signal}`, stderr);
+}
+
+/** libtorch_cuda.so and all that it needs can be opened; that takes no driver. */
+function openCudaLibraries(torchHome) {
+  const { status, stderr } = runScript(`
+    const { inspectTorch } = await import(${compiled('inspect')});
+    const { openLoader } = await import(${compiled('loader')});
+    const { CPU_LIBRARIES, CUDA_LIBRARIES, preloadTorch } = await import(${compiled('preload')});
+    const torch = inspectTorch(${JSON.stringify(torchHome)});
+    const libraries = [...CPU_LIBRARIES, ...CUDA_LIBRARIES];
+    preloadTorch(openLoader(${JSON.stringify(root)}), torch, libraries);`);
+  expectThat(status === 0, 'the CUDA libraries of torch can be opened', { status, stderr });
 }
 
 function expectThat(holds, what, report) {
@@ -61,12 +86,40 @@ function expectThat(holds, what, report) {
   process.exitCode = 1;
 }
 
-await main(import.meta.url, async () => {
-  await setup();
-  const torchHome = await provideCudaTorch();
-  await buildNative({ torchHome });
+/** The core's own tests on this torch, on the CPU. */
+async function testCore(torchHome) {
+  const reports = join(buildDir, 'check-cuda');
+  mkdirSync(reports, { recursive: true });
+  const program = join(binaryDir(torchHome), 'native', 'dsrl_tests');
+  const title = `C++ on ${torchHome}`;
+  const { passed, failed } = await countGoogleTest(program, reports, { title });
+  expectThat(passed > 0 && failed === 0, "the core's tests pass on the CPU", { passed, failed });
+}
+
+/** The command line on this torch: one update of the networks, nothing written. */
+function tryTraining(torchHome) {
+  const program = join(root, 'bin', 'dsrl-native.js');
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    [program, 'train', 'tabletop', '--dry-run', '--device', 'cpu'],
+    { encoding: 'utf8', cwd: root, env: { ...process.env, DSRL_TORCH_HOME: torchHome } },
+  );
+  expectThat(status === 0, 'train --dry-run works on the CPU', { status, stderr });
+}
+
+await main(import.meta.url, async (args) => {
+  const { values } = parseArgs({
+    args,
+    options: { torch: { type: 'string', default: TORCH_VERSION } },
+  });
+  await setup({ tests: true });
+  const torchHome = await provideCudaTorch(values.torch);
+  await buildNative({ torchHome, tests: true });
+  await testCore(torchHome);
   const cpu = load(torchHome, 'cpu');
   expectThat(cpu.device === 'cpu' && cpu.cuda, `the CPU works on torch ${cpu.version}`, cpu);
+  tryTraining(torchHome);
+  openCudaLibraries(torchHome);
   const cuda = load(torchHome, 'cuda');
   const auto = load(torchHome, 'auto');
   const fallbacks = auto.warnings.filter((code) => code === 'DSRL_CPU_FALLBACK').length;

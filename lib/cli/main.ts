@@ -11,6 +11,7 @@ Improves a frozen flow-matching robot policy by reinforcement learning in its no
   serve    answer an openpi client with a policy's actions
   export   make a frozen policy of a published Pi0 checkpoint
   config   list, show and check configurations
+  libero   set up LIBERO: its scenes, meshes and initial states
   doctor   what training needs and what this machine has
   debug    developers' commands: run the learner on given data, print random streams
 
@@ -32,6 +33,7 @@ const COMMANDS: Record<string, () => Promise<(argv: string[]) => Promise<number>
   serve: async () => (await import('./serve.js')).runServe,
   export: async () => (await import('./export.js')).runExport,
   config: async () => (await import('./config.js')).runConfig,
+  libero: async () => (await import('./libero.js')).runLibero,
   doctor: async () => (await import('./doctor.js')).runDoctor,
   debug: async () => (await import('./debug.js')).runDebug,
   quickstart: async () => (await import('./quickstart.js')).runQuickstart,

@@ -30,7 +30,8 @@ export interface LiberoPythonOptions {
   suite: LiberoSuite;
   /** Each is a process of about 2 GB. */
   numEnvs: number;
-  /** Of the fixtures' poses, the same in every environment. */
+  /** The environment's (env.*.seed): the fixtures of environment e of n stand where the original
+   * places them for the seed `seed` * n + e, as RLinf's workers do. */
   seed?: number;
   pictureSize?: number;
   /** The Python of an environment that has the original; the one that `libero setup` makes. */
@@ -44,6 +45,7 @@ export interface LiberoPythonOptions {
 }
 
 interface Slot {
+  readonly env: number;
   worker: LineWorker;
   task: number;
   trial: number;
@@ -79,8 +81,8 @@ export class LiberoPythonBackend implements VecEnvBackend {
     this.#options = options;
     this.#tasks = tasks;
     this.numTrials = trials;
-    this.#slots = workers.map((worker) => {
-      return { worker, task: 0, trial: 0, restored: Promise.resolve() };
+    this.#slots = workers.map((worker, env) => {
+      return { env, worker, task: 0, trial: 0, restored: Promise.resolve() };
     });
   }
 
@@ -90,7 +92,7 @@ export class LiberoPythonBackend implements VecEnvBackend {
    * @throws EnvironmentSetupError ERR_DSRL_LIBERO_PYTHON if there is no original
    */
   static async start(runtime: Runtime, options: LiberoPythonOptions): Promise<LiberoPythonBackend> {
-    const workers = Array.from({ length: options.numEnvs }, () => startWorker(options));
+    const workers = Array.from({ length: options.numEnvs }, (_, env) => startWorker(options, env));
     try {
       const answers = await Promise.all(workers.map(({ ready }) => ready));
       const first = answers[0] as { tasks: string[]; trials: number };
@@ -219,7 +221,7 @@ export class LiberoPythonBackend implements VecEnvBackend {
       `a worker of the original is lost (${lost.message}) in task ${slot.task}, ` +
         `trial ${slot.trial}: a new one is started, the episode is discarded`,
     );
-    slot.worker = startWorker(this.#options);
+    slot.worker = startWorker(this.#options, slot.env);
   }
 
   #show(): BackendObservation {
@@ -253,8 +255,8 @@ const DEFAULT_PICTURE = 256;
 /** A worker imports for seconds and compiles for seconds; on a busy machine ten times that. */
 const DEFAULT_PATIENCE = { start: 300_000, command: 300_000 };
 
-function startWorker(options: LiberoPythonOptions): LineWorker {
-  const { suite, seed = 0, pictureSize = DEFAULT_PICTURE } = options;
+function startWorker(options: LiberoPythonOptions, env: number): LineWorker {
+  const { suite, numEnvs, seed = 0, pictureSize = DEFAULT_PICTURE } = options;
   const program = options.python ?? join(liberoHome(), 'venv', 'bin', 'python');
   if (!existsSync(program)) {
     throw new EnvironmentSetupError(
@@ -264,7 +266,8 @@ function startWorker(options: LiberoPythonOptions): LineWorker {
     );
   }
   const script = options.workerScript ?? join(packageRoot(), 'python', 'libero', 'worker.py');
-  const choice = ['--suite', suite, '--seed', `${seed}`, '--picture-size', `${pictureSize}`];
+  const ownSeed = `${seed * numEnvs + env}`;
+  const choice = ['--suite', suite, '--seed', ownSeed, '--picture-size', `${pictureSize}`];
   return new LineWorker({
     program,
     words: ['-W', 'ignore', script, ...choice, '--memory'],

@@ -242,7 +242,7 @@ export interface Binding {
     env: number,
     count: number,
   ): { u32: number[]; uniform: number[]; normal: number[] };
-  /** Joins every native thread; later calls reject. Called by the exit listener. */
+  /** Joins this environment's native threads; later calls reject. Called by the exit listener. */
   shutdown(): void;
   /** Ends the process without waiting for anything, native threads included. */
   exitAtOnce(code: number): never;

@@ -99,8 +99,9 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("randomNormal", Napi::Function::New(env, RandomNormal));
   exports.Set("randomUniform", Napi::Function::New(env, RandomUniform));
   exports.Set("randomStream", Napi::Function::New(env, RandomStreamValues));
-  exports.Set("shutdown",
-              Napi::Function::New(env, [](const Napi::CallbackInfo&) { stop_all_threads(); }));
+  exports.Set("shutdown", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
+                stop_threads(info.Env());
+              }));
   // At once: no exit listener, no destructor, and above all no wait for a job under way, which for
   // a large policy is minutes. Nothing half-written can matter: files are renamed into place.
   exports.Set("exitAtOnce", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {

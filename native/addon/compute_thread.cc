@@ -3,7 +3,6 @@
 #include <cstdlib>
 #include <optional>
 #include <set>
-#include <vector>
 
 #include "addon/guard.h"
 
@@ -23,7 +22,7 @@ Registry& registry() {
 }
 
 void stop_at_exit() {
-  stop_all_threads();
+  stop_threads(nullptr);
 }
 
 }  // namespace
@@ -47,7 +46,9 @@ struct ComputeThread::Queue {
 };
 
 ComputeThread::ComputeThread(Napi::Env env)
-    : queue_(std::make_shared<Queue>()), cancelled_(std::make_shared<std::atomic<bool>>(false)) {
+    : env_(env),
+      queue_(std::make_shared<Queue>()),
+      cancelled_(std::make_shared<std::atomic<bool>>(false)) {
   static const bool registered = std::atexit(stop_at_exit) == 0;
   (void)registered;
   queue_->to_javascript = Napi::ThreadSafeFunction::New(
@@ -128,13 +129,13 @@ void ComputeThread::loop(std::shared_ptr<Queue> queue) {
   }
 }
 
-void stop_all_threads() {
-  std::vector<ComputeThread*> threads;
-  {
-    const std::lock_guard<std::mutex> lock(registry().mutex);
-    threads.assign(registry().threads.begin(), registry().threads.end());
+void stop_threads(napi_env env) {
+  // Held throughout: a thread's destructor, which may run in another worker, waits here instead of
+  // joining the thread a second time. The threads themselves never take this mutex.
+  const std::lock_guard<std::mutex> lock(registry().mutex);
+  for (ComputeThread* thread : registry().threads) {
+    if (env == nullptr || thread->env_ == env) thread->stop();
   }
-  for (ComputeThread* thread : threads) thread->stop();
 }
 
 }  // namespace dsrl::addon

@@ -49,12 +49,16 @@ class ComputeThread {
   struct Queue;
   static void loop(std::shared_ptr<Queue> queue);
 
+  friend void stop_threads(napi_env env);
+
+  napi_env env_;
   std::shared_ptr<Queue> queue_;
   std::shared_ptr<std::atomic<bool>> cancelled_;
   std::thread thread_;
 };
 
-/// Stops every compute thread of the process; idempotent.
-void stop_all_threads();
+/// Stops the compute threads of one Node environment, or with nullptr of the process; idempotent.
+/// A worker that ends stops its own: those of the main thread go on.
+void stop_threads(napi_env env);
 
 }  // namespace dsrl::addon

@@ -1,9 +1,10 @@
 """Compares a replay with what the original did: python compare_replay.py TRACE REPLAY
 
 TRACE is a golden trace (record_traces.py); REPLAY is what `dsrl-native debug replay-env` wrote for
-its actions, or any other implementation in that format. With --episode K-N, TRACE is
-replays.safetensors and the replay that of its episode K-N: only the success of each step and the
-last joint positions are compared. Prints figures as JSON; exits with 1 where one is too large.
+its actions, or any other implementation in that format. There may be more of both. With
+--episode K-N, once a replay, TRACE is replays.safetensors and REPLAY that of its episode K-N: only
+the success of each step and the last joint positions are compared. Prints figures as JSON, a line
+for each replay; exits with 1 where one is too large.
 """
 
 import argparse
@@ -44,13 +45,14 @@ def compare_trace(trace: dict[str, np.ndarray], replay: dict[str, np.ndarray]) -
 
 def compare_episode(episode: dict[str, np.ndarray], replay: dict[str, np.ndarray]) -> dict:
     steps = np.flatnonzero(same_shape(episode, replay, "success") != replay["success"]) + 1
-    last = np.abs(replay["qpos"][-1] - episode["qpos"]).max()
+    last = float(np.abs(replay["qpos"][-1] - episode["qpos"]).max())
     first = np.flatnonzero(episode["success"])[0] + 1
     return {
         "success_at": int(first),
         "success_differs_at": steps.tolist(),
-        "qpos_last": float(last),
-        "failures": ["success"] if len(steps) else [],
+        "qpos_last": last,
+        "failures": (["success"] if len(steps) else [])
+        + ([] if last <= LIMITS["qpos"] else ["qpos_last"]),
     }
 
 
@@ -72,19 +74,24 @@ def same_shape(
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("trace", type=Path)
-    parser.add_argument("replay", type=Path)
-    parser.add_argument("--episode", help="of replays.safetensors: task-trial")
-    args = parser.parse_args()
-    trace, replay = read_tensors(args.trace), read_tensors(args.replay)
-    if args.episode is None:
-        figures = compare_trace(trace, replay)
-    else:
-        names = ("actions", "qpos", "success")
-        episode = {name: trace[f"{args.episode}/{name}"] for name in names}
-        figures = compare_episode(episode, replay)
-    print(json.dumps(figures))
-    return 1 if figures["failures"] else 0
+    parser.add_argument("files", type=Path, nargs="+", help="TRACE REPLAY, any number of times")
+    parser.add_argument("--episode", action="append", help="of replays.safetensors: task-trial")
+    args = parser.parse_intermixed_args()
+    pairs = list(zip(args.files[::2], args.files[1::2]))
+    episodes = args.episode or [None] * len(pairs)
+    if len(args.files) % 2 or len(episodes) != len(pairs):
+        parser.error("each trace needs its replay, and --episode is given for all or for none")
+    failed = False
+    for (trace_file, replay_file), key in zip(pairs, episodes, strict=True):
+        trace, replay = read_tensors(trace_file), read_tensors(replay_file)
+        if key is None:
+            figures = compare_trace(trace, replay)
+        else:
+            episode = {name: trace[f"{key}/{name}"] for name in ("actions", "qpos", "success")}
+            figures = compare_episode(episode, replay)
+        print(json.dumps(figures))
+        failed |= bool(figures["failures"])
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

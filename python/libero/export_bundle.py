@@ -73,7 +73,8 @@ def export(out: Path, lod: bool) -> None:
     description, poses = export_scene(libero, out)
     if lod:
         decimate.reduce_scene(out, out / "lod", say)
-        same_scene.check_reduced(out / "scene.xml", out / "lod" / "scene.xml")
+        state = libero.init_states(0)[0]
+        same_scene.check_reduced(out / "scene.xml", out / "lod" / "scene.xml", state)
     copy_mujoco(out, mujoco_version)
     write_tensors(out / "init.safetensors", poses | all_init_states(libero))
     bundle = {

@@ -145,7 +145,8 @@ def save_openpi(folder: Path, policy: torch.nn.Module, stats: dict) -> None:
 
 
 def openpi_euler(denoise: object, noise: torch.Tensor, num_steps: int, **_: object) -> torch.Tensor:
-    """The loop of openpi's PI0Pytorch.sample_actions: flow time summed in float32."""
+    """The loop of openpi's PI0Pytorch.sample_actions: flow time summed in float32. That class, at
+    commit 15a9616 of openpi, loads the folder written here and gives these actions bit for bit."""
     dt = torch.tensor(-1.0 / num_steps, dtype=torch.float32)
     x, time = noise, torch.tensor(1.0)
     while time >= -dt / 2:

@@ -26,6 +26,7 @@ describe('help and version need no torch', () => {
     ['eval'],
     ['export'],
     ['config'],
+    ['libero'],
     ['doctor'],
     ['quickstart'],
     ['debug'],

@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 /** A fenced block or a code span that starts with one of these and a word after it is a command. */
-const COMMAND = /^(?:[A-Z_]+=\S+ )*(?:npm|npx|node|dsrl-native|python3?|pip|tensorboard|git) \S/;
+const COMMAND =
+  /^(?:[A-Z_]+=\S+ )*(?:npm|npx|node|bash|dsrl-native|python3?|pip|tensorboard|git) \S/;
 
 /** The pages that a reader may type from. */
 export function pages(): string[] {

@@ -1,6 +1,6 @@
 """Speaks the protocol of python/libero/worker.py. Trial 40 + k fails in the k-th way at a step,
 trial 44 only where the file DSRL_FAKE_ONCE is not there yet; trial 49 cannot be restored. The
-state's first number is 100 task + trial, its second counts steps."""
+state is 100 task + trial, the steps since then, the seed, zeros."""
 
 import argparse
 import json
@@ -26,7 +26,7 @@ def show():
     memory.seek(0)
     for camera in (1, 2):
         memory.write(bytes([min(255, 10 * camera + steps)]) * (size * size * 3))
-    memory.write(struct.pack("<8d", scene, steps, *range(6)))
+    memory.write(struct.pack("<8d", scene, steps, int(args.seed), *[0] * 5))
 
 
 def step(actions):

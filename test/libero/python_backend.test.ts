@@ -89,6 +89,13 @@ test('restores, shows, and steps each environment to its limit or to its success
   ]);
 });
 
+test('the fixtures stand where RLinf puts them', async () => {
+  const backend = await start({ seed: 2 });
+  for (const env of [0, 1, 2]) backend.restore(env, 0, UNSEEN);
+  const state = (await backend.observe()).state.read() as Float32Array;
+  expect([0, 1, 2].map((env) => state[env * 8 + 2])).toEqual([6, 7, 8]);
+});
+
 test.each([
   ['dies', DIES],
   ['hangs', HANGS],

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "core/error.h"
@@ -12,6 +13,7 @@
 namespace dsrl {
 namespace {
 
+constexpr size_t kChannels = 3;
 constexpr int kPrecisionBits = 22;  // Pillow: 32 bits - 8 of a pixel - 2 of head room
 constexpr int32_t kHalf = 1 << (kPrecisionBits - 1);
 
@@ -61,21 +63,21 @@ struct Rows {
 };
 
 // Scales each of `rows` rows.
-void resample_across(const Rows& source, const Taps& taps, int64_t rows, int64_t channels,
-                     const Rows& scaled) {
-  const auto pixels = static_cast<int64_t>(taps.first.size());
+void resample_across(const Rows& source, const Taps& taps, int64_t rows, const Rows& scaled) {
+  const size_t pixels = taps.first.size();
   for (int64_t row = 0; row < rows; ++row) {
     uint8_t* out = scaled.data + row * scaled.stride;
-    for (int64_t pixel = 0; pixel < pixels; ++pixel) {
-      const int32_t* const weights = taps.coefficient.data() + pixel * taps.width;
-      const int64_t count = taps.count[static_cast<size_t>(pixel)];
-      const uint8_t* const from =
-          source.data + row * source.stride + taps.first[static_cast<size_t>(pixel)] * channels;
-      for (int64_t channel = 0; channel < channels; ++channel) {
-        int32_t sum = kHalf;
-        for (int64_t i = 0; i < count; ++i) sum += from[i * channels + channel] * weights[i];
-        *out++ = rounded(sum);
+    const int32_t* weights = taps.coefficient.data();
+    for (size_t pixel = 0; pixel < pixels; ++pixel, weights += taps.width) {
+      const uint8_t* from = source.data + row * source.stride + taps.first[pixel] * kChannels;
+      const int64_t count = taps.count[pixel];
+      std::array<int32_t, kChannels> sums{kHalf, kHalf, kHalf};
+      for (int64_t i = 0; i < count; ++i) {
+        for (size_t channel = 0; channel < kChannels; ++channel) {
+          sums[channel] += *from++ * weights[i];
+        }
       }
+      for (const int32_t sum : sums) *out++ = rounded(sum);
     }
   }
 }
@@ -83,13 +85,13 @@ void resample_across(const Rows& source, const Taps& taps, int64_t rows, int64_t
 // Scales each of `length` columns of bytes, a whole row of them at a time.
 void resample_down(const Rows& source, const Taps& taps, int64_t length, const Rows& scaled) {
   std::vector<int32_t> sums(static_cast<size_t>(length));
-  for (size_t pixel = 0; pixel < taps.first.size(); ++pixel) {
-    const int32_t* const weights =
-        taps.coefficient.data() + static_cast<int64_t>(pixel) * taps.width;
+  const int32_t* weights = taps.coefficient.data();
+  for (size_t pixel = 0; pixel < taps.first.size(); ++pixel, weights += taps.width) {
     std::fill(sums.begin(), sums.end(), kHalf);
     for (int64_t i = 0; i < taps.count[pixel]; ++i) {
       const uint8_t* const row = source.data + (taps.first[pixel] + i) * source.stride;
-      for (int64_t j = 0; j < length; ++j) sums[static_cast<size_t>(j)] += row[j] * weights[i];
+      const int32_t weight = weights[i];
+      for (int64_t j = 0; j < length; ++j) sums[static_cast<size_t>(j)] += row[j] * weight;
     }
     uint8_t* const out = scaled.data + static_cast<int64_t>(pixel) * scaled.stride;
     for (int64_t j = 0; j < length; ++j) out[j] = rounded(sums[static_cast<size_t>(j)]);
@@ -117,10 +119,10 @@ PictureFit fit_picture(int64_t height, int64_t width, int64_t side) {
 
 at::Tensor resize_with_pad_pil(const at::Tensor& pictures, int64_t side) {
   const int64_t batch = pictures.size(0), height = pictures.size(1), width = pictures.size(2);
-  const int64_t channels = pictures.size(3);
   if (height == side && width == side) return pictures;
   const PictureFit fit = fit_picture(height, width, side);
   const at::Tensor source = pictures.contiguous();
+  constexpr int64_t channels = kChannels;
   const at::Tensor result = at::zeros({batch, side, side, channels}, at::kByte);
   const Taps across = triangle_taps(width, fit.width), down = triangle_taps(height, fit.height);
   // Pillow leaves out the pass of an axis that keeps its length, and so rounds once less. Since
@@ -141,12 +143,12 @@ at::Tensor resize_with_pad_pil(const at::Tensor& pictures, int64_t side) {
       if (keeps_width) {
         resample_down(from, down, length, to);
       } else if (keeps_height) {
-        resample_across(from, across, height, channels, to);
+        resample_across(from, across, height, to);
       } else if (down_first) {
         resample_down(from, down, length, {between.data(), length});
-        resample_across({between.data(), length}, across, fit.height, channels, to);
+        resample_across({between.data(), length}, across, fit.height, to);
       } else {
-        resample_across(from, across, height, channels, {between.data(), fit_length});
+        resample_across(from, across, height, {between.data(), fit_length});
         resample_down({between.data(), fit_length}, down, fit_length, to);
       }
     }

@@ -17,7 +17,7 @@ struct PictureFit {
 /// Throws ERR_DSRL_OBSERVATION where a side would vanish (a picture thinner than 1 to `side`).
 PictureFit fit_picture(int64_t height, int64_t width, int64_t side);
 
-/// Pictures uint8 [B, H, W, C] on the host -> [B, side, side, C], with zeros around the picture.
+/// Pictures uint8 [B, H, W, 3] on the host -> [B, side, side, 3], with zeros around the picture.
 ///
 /// openpi's image_tools.resize_with_pad to the bit: Pillow's bilinear resampler, which antialiases
 /// (the triangle filter widens with the scale), works in two passes and rounds to uint8 after each,
@@ -26,7 +26,7 @@ PictureFit fit_picture(int64_t height, int64_t width, int64_t side);
 /// Resample.c. One thread a picture.
 at::Tensor resize_with_pad_pil(const at::Tensor& pictures, int64_t side);
 
-/// Pictures float32 [B, C, H, W] in [0, 1] -> [B, C, side, side], with zeros around the picture:
+/// Pictures float32 [B, 3, H, W] in [0, 1] -> [B, 3, side, side], with zeros around the picture:
 /// torch's plain bilinear interpolation, without antialias. Source: lerobot 0.6.1,
 /// policies/common/vla_utils.py, resize_with_pad_torch. (0.4.4 pads with -1, which the scaling to
 /// [-1, 1] that follows makes -3.)

@@ -114,7 +114,7 @@ class Learner {
   RandomStream target_stream_;
   RandomStream actor_stream_;
   RandomStream heads_stream_;
-  int64_t updates_ = 0;
+  std::atomic<int64_t> updates_ = 0;  // read from other threads while update() counts
 };
 
 }  // namespace dsrl

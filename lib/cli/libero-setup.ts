@@ -1,0 +1,175 @@
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { EnvironmentSetupError } from '../errors.js';
+import { liberoHome } from '../native/libero-home.js';
+import { currentSurroundings, type Surroundings } from '../torch/surroundings.js';
+import { type BundleReport, checkBundle } from './libero-check.js';
+import { makeBundle, toolFolder, untilStopped } from './libero-export.js';
+import { provideGl } from './libero-gl.js';
+import { findLiberoPython } from './libero-python.js';
+import { runAloud } from './run-aloud.js';
+
+interface Paths {
+  home: string;
+  venv: string;
+  /** The Python inside the private environment. */
+  program: string;
+  bundle: string;
+}
+
+/**
+ * `dsrl-native libero setup`: the private environment, its packages, the bundle. A stage leaves
+ * a stamp of what it was made from when it is complete; a stage whose stamp fits is not done again.
+ *
+ * @param python the program that the environment is made with
+ * @throws EnvironmentSetupError for each thing that can be missing, with what to type
+ */
+export function setupLibero(
+  python: string | undefined,
+  around: Surroundings = currentSurroundings(),
+): Promise<BundleReport> {
+  const home = liberoHome(around.env);
+  const venv = join(home, 'venv');
+  const program = join(venv, 'bin', 'python');
+  const paths = { home, venv, program, bundle: join(home, 'bundle') };
+  return untilStopped(async (signal) => {
+    await stage(1, 'OpenGL for drawing', (say) => provideGl(say, signal, around));
+    await stage(2, `Python environment ${venv}`, (say) =>
+      makeEnvironment(paths, python, around, { say, signal }),
+    );
+    await stage(3, 'the original: LIBERO, robosuite, MuJoCo', (say) =>
+      installPackages(paths, { say, signal }),
+    );
+    const report = await stage(4, `bundle ${paths.bundle}`, (say) =>
+      provideBundle(paths, { say, signal }),
+    );
+    await stage(5, `the plugin for MuJoCo ${report.mujoco}`, (say) =>
+      providePlugin(report, around, { say, signal }),
+    );
+    return report;
+  });
+}
+
+const STAGES = 5;
+
+interface Work {
+  say: (text: string) => void;
+  signal: AbortSignal;
+}
+
+async function stage<Result>(
+  number: number,
+  what: string,
+  body: (say: (text: string) => void) => Promise<Result>,
+): Promise<Result> {
+  const say = (text: string) => process.stderr.write(`libero:   ${text}\n`);
+  process.stderr.write(`libero: ${number}/${STAGES} ${what}\n`);
+  return body(say);
+}
+
+async function makeEnvironment(
+  { home, venv, program }: Paths,
+  python: string | undefined,
+  around: Surroundings,
+  { say, signal }: Work,
+): Promise<void> {
+  if (existsSync(program) && python === undefined) return say('is there');
+  const found = findLiberoPython(python, around);
+  mkdirSync(home, { recursive: true });
+  const words = ['-m', 'venv', '--clear', venv];
+  const hint = "Python's venv module does not work here: install python3-venv, then start again";
+  await runAloud({ what: 'making the environment', program: found, words, hint, say, signal });
+}
+
+async function installPackages({ venv, program }: Paths, work: Work): Promise<void> {
+  const list = join(toolFolder(), 'requirements.txt');
+  const stamp = new Stamp(join(venv, 'dsrl-packages'), sha256(list));
+  if (stamp.fits()) return work.say('are there');
+  work.say('about 800 MB to fetch, 2.1 GB on disk, some minutes');
+  const pip = ['-m', 'pip', 'install', '--disable-pip-version-check', '--no-input'];
+  const quiet = ['--progress-bar', 'off', '--no-color'];
+  await runAloud({
+    what: 'installing the packages',
+    program,
+    words: [...pip, ...quiet, '-r', list],
+    hint: 'see that pip reaches its index (pip config list), then: dsrl-native libero setup',
+    ...work,
+  });
+  stamp.write();
+}
+
+async function provideBundle(
+  { home, program, bundle }: Paths,
+  { say, signal }: Work,
+): Promise<BundleReport> {
+  const folder = toolFolder();
+  const sources = readdirSync(folder)
+    .filter((name) => !name.startsWith('test_') && /\.(py|txt)$/.test(name))
+    .sort();
+  const made = new Stamp(join(home, 'bundle-made'), sha256(...sources.map((s) => join(folder, s))));
+  if (made.fits() && existsSync(bundle)) {
+    try {
+      const report = checkBundle(bundle);
+      say('is there, and every file is as it was made');
+      return report;
+    } catch (error) {
+      if (!(error instanceof EnvironmentSetupError)) throw error;
+      say(`${error.message}: it is made again`);
+    }
+  }
+  const report = await makeBundle(program, bundle, { lod: true, signal });
+  made.write();
+  return report;
+}
+
+/** A checkout builds it against the bundle's headers; a package brings it. */
+async function providePlugin(
+  { bundle, mujoco }: BundleReport,
+  { packageRoot }: Surroundings,
+  { say, signal }: Work,
+): Promise<void> {
+  const name = `dsrl_libero_mujoco${mujoco}.so`;
+  if (existsSync(join(packageRoot, 'build', 'libero', name))) return say('is there');
+  const script = join(packageRoot, 'scripts', 'build-native.mjs');
+  if (!existsSync(script)) return say('comes with the package');
+  await runAloud({
+    what: 'building the plugin',
+    program: process.execPath,
+    words: [script, '--libero'],
+    env: { DSRL_LIBERO_BUNDLE: bundle },
+    hint: 'type: npm run setup\nthen again: dsrl-native libero setup',
+    say,
+    signal,
+  });
+}
+
+/** A file that says what a stage was made from, written when the stage is complete. */
+class Stamp {
+  constructor(
+    private readonly file: string,
+    private readonly content: string,
+  ) {}
+
+  fits(): boolean {
+    return existsSync(this.file) && readFileSync(this.file, 'utf8') === this.content;
+  }
+
+  write(): void {
+    writeFileSync(`${this.file}.new`, this.content);
+    renameSync(`${this.file}.new`, this.file);
+  }
+}
+
+function sha256(...files: string[]): string {
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(readFileSync(file));
+  return hash.digest('hex');
+}

@@ -1,0 +1,76 @@
+// What two threads may do at once: learn on one while another acts, publishes' copies are taken
+// whole, and an update is watched and cancelled. ThreadSanitizer runs these (test:sanitizers).
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "core/replay/replay.h"
+#include "core/sac/agent.h"
+#include "support.h"
+
+namespace dsrl {
+namespace {
+
+using test::small_config;
+
+Replay small_replay(const NetworkConfig& network) {
+  Replay replay(network, 32, 8, at::kCPU);
+  const Batch batch = test::random_batch(network, 8, 0);
+  replay.append({batch.images, batch.states, batch.next_images, batch.next_states, batch.noise,
+                 std::vector<float>(8, -1), std::vector<int32_t>(8, 5), std::vector<uint8_t>(8, 0),
+                 std::vector<uint8_t>(8, 1), 0});
+  return replay;
+}
+
+TEST(Threads, AnActBesideAPublishTakesTheWeightsOfOneVersion) {
+  const LearnerConfig config = small_config();
+  Agent agent(config.network, 1, at::kCPU);
+  const int64_t size = agent.named()[0].second.storage().nbytes() / sizeof(float);
+  const at::Tensor zeros = at::zeros({size}), tenths = at::full({size}, 0.1F);
+  const Batch batch = test::random_batch(config.network, 4, 0);
+  const auto act = [&] { return agent.act(batch.images, batch.states, 0, true); };
+  agent.assign(tenths, 0);
+  const at::Tensor with_tenths = act();
+  agent.assign(zeros, 0);
+  const at::Tensor with_zeros = act();
+  ASSERT_FALSE(with_zeros.equal(with_tenths));
+
+  std::atomic<bool> done{false};
+  std::thread publisher([&] {
+    for (int64_t version = 1; !done; ++version) {
+      agent.assign(version % 2 == 0 ? zeros : tenths, version);
+    }
+  });
+  while (agent.version() == 0) std::this_thread::yield();
+  int64_t newest = 0, mixed = 0;
+  for (int i = 0; i < 100; ++i) {
+    const at::Tensor noise = act();
+    mixed += !noise.equal(with_zeros) && !noise.equal(with_tenths);
+    EXPECT_GE(agent.version(), newest);
+    newest = agent.version();
+  }
+  done = true;
+  publisher.join();
+  EXPECT_EQ(mixed, 0);
+}
+
+TEST(Threads, AnUpdateIsWatchedAndCancelledFromAnotherThread) {
+  const LearnerConfig config = small_config();
+  const Replay replay = small_replay(config.network);
+  Learner learner(config, 1, at::kCPU);
+  std::atomic<bool> cancelled{false};
+  size_t rows = 0;
+  const int64_t never = 1'000'000;
+  std::thread compute([&] { rows = learner.update(never, replay, cancelled).size(); });
+  while (learner.updates() < 2) std::this_thread::yield();
+  cancelled = true;
+  compute.join();
+  EXPECT_EQ(static_cast<int64_t>(rows), learner.updates());
+  EXPECT_LT(learner.updates(), never);
+}
+
+}  // namespace
+}  // namespace dsrl

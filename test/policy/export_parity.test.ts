@@ -1,0 +1,163 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, expect, test } from 'vitest';
+import { createRuntime, FrozenPolicy, Policy } from '../../lib/index.js';
+import { findPython } from '../support/python.js';
+import { readSafetensors } from '../support/safetensors.js';
+
+/** Of the largest action. The smallest classic mistake costs 1e-5 (python/pi0/test_export.py). */
+const TOLERANCE = 5e-6;
+const CASES = [0, 1, 2, 3, 4, 5];
+const STEPS = [1, 4, 10];
+
+const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
+const program = path('bin/dsrl-native.js');
+const fixtures = path('test/fixtures/pi0');
+const folder = mkdtempSync(join(tmpdir(), 'dsrl-parity-'));
+const recordedJson = JSON.parse(readFileSync(join(fixtures, 'recorded.json'), 'utf8')) as {
+  episode: { prompts: string[]; steps: number };
+};
+const runtime = createRuntime({ device: 'cpu' });
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function command(...argv: string[]): void {
+  const { status, stderr } = spawnSync(process.execPath, [program, ...argv], { encoding: 'utf8' });
+  expect({ status }, stderr).toEqual({ status: 0 });
+}
+
+/** A folder that the real command exported; the same one when asked again. */
+function exported(checkpoint: string, ...options: string[]): string {
+  const out = join(folder, [checkpoint, ...options].join('-'));
+  if (existsSync(out)) return out;
+  const source = ['--checkpoint', join(fixtures, checkpoint), '--out', out];
+  command('export', 'pi0', '--python', findPython(), ...source, ...options);
+  return out;
+}
+
+/** A tensor's bytes, in memory of their own. */
+function bytes(file: string, name: string): Uint8Array<ArrayBuffer> {
+  const found = readSafetensors(file).get(name);
+  if (found === undefined) throw new Error(`${file} has no ${name}`);
+  return new Uint8Array(found.data);
+}
+
+const tensor = (file: string, name: string) => new Float32Array(bytes(file, name).buffer);
+
+/** Such a folder, to be changed. */
+function copied(checkpoint: string): string {
+  const out = mkdtempSync(join(folder, 'copy-'));
+  cpSync(exported(checkpoint), out, { recursive: true });
+  return out;
+}
+
+function relative(found: Float32Array, expected: Float32Array): number {
+  expect(found.length).toBe(expected.length);
+  let difference = 0;
+  let largest = 0;
+  for (let i = 0; i < found.length; i++) {
+    difference = Math.max(difference, Math.abs((found[i] ?? NaN) - (expected[i] ?? NaN)));
+    largest = Math.max(largest, Math.abs(expected[i] ?? NaN));
+  }
+  return difference / largest;
+}
+
+const inputs = (number: number) => join(fixtures, 'cases', `${number}.inputs.safetensors`);
+const recorded = (number: number, name: string) =>
+  tensor(join(fixtures, 'cases', `${number}.actions.safetensors`), name);
+
+/** The largest difference, over all cases and steps, of C++ from the recorded actions. */
+async function worst(policy: FrozenPolicy, kind: string): Promise<number> {
+  const out = join(folder, 'actions.safetensors');
+  const errors: number[] = [];
+  for (const number of CASES) {
+    for (const steps of STEPS) {
+      await policy.sampleFile(inputs(number), out, steps);
+      errors.push(relative(tensor(out, 'actions'), recorded(number, `${kind}.${steps}`)));
+    }
+  }
+  return Math.max(...errors);
+}
+
+// What LeRobot's class computed with the weights of the same folder, or with openpi's flow time.
+test.each([
+  { checkpoint: 'lerobot', kind: 'lerobot', other: 'openpi', options: [] },
+  { checkpoint: 'lerobot', kind: 'lerobot', other: 'openpi', options: ['--attn', 'eager'] },
+  { checkpoint: 'lerobot', kind: 'rope_bf16', other: 'lerobot', options: ['--rope', 'bf16'] },
+  { checkpoint: 'openpi', kind: 'openpi', other: 'lerobot', options: [] },
+])('$checkpoint $options gives the recorded actions', async ({ checkpoint, ...wanted }) => {
+  const policy = FrozenPolicy.load(runtime, exported(checkpoint, ...wanted.options));
+  expect(await worst(policy, wanted.kind)).toBeLessThan(TOLERANCE);
+  expect(await worst(policy, wanted.other)).toBeGreaterThan(TOLERANCE);
+});
+
+test('bfloat16 stays near them', async () => {
+  const policy = FrozenPolicy.load(runtime, exported('openpi', '--dtype', 'bf16'));
+  const error = await worst(policy, 'openpi');
+  expect(error).toBeLessThan(5e-2);
+  expect(error).toBeGreaterThan(TOLERANCE);
+});
+
+test('debug sample writes the same', () => {
+  const out = join(folder, 'sampled.safetensors');
+  const policy = exported('lerobot');
+  const words = ['--policy', policy, '--inputs', inputs(5), '--out', out, '--num-steps', '4'];
+  command('debug', 'sample', ...words);
+  expect(relative(tensor(out, 'actions'), recorded(5, 'lerobot.4'))).toBeLessThan(TOLERANCE);
+});
+
+test("a raw observation becomes the actions of LeRobot's own processors", async () => {
+  const out = copied('lerobot');
+  const episode = join(fixtures, 'episode.safetensors');
+  const { prompts } = recordedJson.episode;
+  // The recording's tokenizer is a stand-in, so its ids go into the table of known prompts.
+  const ids = Array.from(new BigInt64Array(bytes(episode, 'tokens').buffer), Number);
+  const masks = bytes(episode, 'token_mask');
+  const file = join(out, 'policy.json');
+  const json = JSON.parse(readFileSync(file, 'utf8'));
+  const width: number = json.prompt_length;
+  for (const [row, prompt] of prompts.entries()) {
+    const [from, to] = [row * width, (row + 1) * width];
+    json.prompts[prompt] = ids.slice(from, to);
+    json.prompt_lengths[prompt] = masks.subarray(from, to).reduce((sum, real) => sum + real, 0);
+  }
+  writeFileSync(file, JSON.stringify(json));
+
+  const policy = await Policy.load(out, { device: 'cpu' });
+  const row = <Values extends Uint8Array | Float32Array>(values: Values, index: number) => {
+    const length = values.length / prompts.length;
+    return values.subarray(index * length, (index + 1) * length) as Values;
+  };
+  const [main, wrist] = [bytes(episode, 'main'), bytes(episode, 'wrist')];
+  const [state, noise] = [tensor(episode, 'state'), tensor(episode, 'noise')];
+  const observations = prompts.map((prompt, index) => ({
+    images: {
+      main: { data: row(main, index), height: 30, width: 40 },
+      wrist: { data: row(wrist, index), height: 36, width: 20 },
+    },
+    state: row(state, index),
+    prompt,
+  }));
+  const chunks = await policy.inferBatch(observations, {
+    noise: prompts.map((_, index) => row(noise, index)),
+    numSteps: recordedJson.episode.steps,
+  });
+  policy.dispose();
+  const expected = tensor(episode, 'actions');
+  for (const [index, { actions }] of chunks.entries()) {
+    expect(relative(actions, row(expected, index))).toBeLessThan(TOLERANCE);
+  }
+});
+
+test('a contradicting policy.json is refused', () => {
+  const out = copied('openpi');
+  const file = join(out, 'policy.json');
+  const json = JSON.parse(readFileSync(file, 'utf8'));
+  const edited = (changes: object) => writeFileSync(file, JSON.stringify({ ...json, ...changes }));
+  edited({ horizon: 7 });
+  expect(() => FrozenPolicy.load(runtime, out)).toThrow(/7/);
+  edited({ noise_dim: 31 });
+  expect(() => FrozenPolicy.load(runtime, out)).toThrow(/31/);
+});

@@ -1,5 +1,5 @@
-// Compares LIBERO with its original: makes the bundle, records anew what the original does, compares
-// that with the recordings in test/fixtures/libero, and the C++ environment with the latter.
+// Compares LIBERO with its original: makes the bundle, records anew what the original does,
+// compares that with the recordings in test/fixtures/libero, and the C++ environment with these.
 //
 //   node scripts/check-libero.mjs     (minutes; about 3 GB of disk in the user's cache at first)
 

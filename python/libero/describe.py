@@ -6,6 +6,7 @@ Ids are not stable between MuJoCo versions, names are.
 import original
 
 CAMERAS = {"main": "agentview", "wrist": "robot0_eye_in_hand"}
+FIXTURES = {"cabinet": "wooden_cabinet_1", "stove": "flat_stove_1"}
 TARGET, GOAL = "akita_black_bowl_1", "plate_1"
 
 
@@ -25,11 +26,8 @@ def describe(env) -> dict:
             "init_gripper_qpos": [0.0, 0.0],
         },
         "objects": {"target": _object(inner, TARGET), "goal": _object(inner, GOAL)},
-        "fixtures": {
-            "cabinet": original.root_body(env, "wooden_cabinet_1"),
-            "stove": original.root_body(env, "flat_stove_1"),
-        },
-        "stove_burner": _burner(inner.fixtures_dict["flat_stove_1"]),
+        "fixtures": {key: original.root_body(env, name) for key, name in FIXTURES.items()},
+        "stove_burner": _burner(inner.fixtures_dict[FIXTURES["stove"]]),
         "cameras": CAMERAS,
     }
 

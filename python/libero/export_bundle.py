@@ -25,13 +25,13 @@ import describe
 import original
 import same_scene
 import scene_files
+from describe import FIXTURES
 from safetensors_file import write_tensors
 from same_scene import model_differences
 
 FORMAT = "dsrl-native-libero-bundle/1"
 SUITE = "libero_spatial"
 SEEDS = 64
-FIXTURES = {"cabinet": "wooden_cabinet_1", "stove": "flat_stove_1"}
 
 
 def say(text: str) -> None:

@@ -285,7 +285,7 @@ describe('libero setup', () => {
     expect(calls()).toEqual(['export']);
   });
 
-  test('a bundle is made again when the exporter or what it imports changes, and not otherwise', () => {
+  test('a bundle depends on the exporter and what it imports, and on nothing else', () => {
     const sources = exporterSources();
     expect(sources).toEqual(expect.arrayContaining(['requirements.txt', 'textures.py']));
     expect(sources).not.toContain('worker.py');
@@ -301,7 +301,7 @@ describe('libero setup', () => {
     expect(said).toContain('texture.png is damaged');
   });
 
-  test('a checkout without the plugin builds it, and says what to type where it cannot', async () => {
+  test('a checkout without the plugin builds it, or says what to type', async () => {
     rmSync(join(folder, 'build'), { recursive: true });
     place('scripts/build-native.mjs', 'console.error(process.argv[2]); process.exit(3);');
     await expect(setupLibero(undefined, around)).rejects.toMatchObject({

@@ -51,7 +51,8 @@ def step(actions):
 
 
 if args.suite == "libero_90":
-    print(json.dumps({"code": "ERR_DSRL_LIBERO_MUJOCO", "message": "old", "hint": "pip"}), file=sys.stderr)
+    stated = {"code": "ERR_DSRL_LIBERO_MUJOCO", "message": "old", "hint": "pip"}
+    print(json.dumps(stated), file=sys.stderr)
     sys.exit(3)
 answer({"tasks": [f"task {k} of {args.suite}" for k in range(10)], "trials": 50})
 for line in sys.stdin:

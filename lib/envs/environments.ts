@@ -116,7 +116,8 @@ export class Environments {
   /** What the environments show now. */
   async observe(): Promise<Observation> {
     const { backend, runtime, frameSize } = this.#options;
-    return toObservation(runtime, await backend.observe(), frameSize, this.#prompts());
+    const running = this.#slots.map(({ done }) => !done);
+    return toObservation(runtime, await backend.observe(), frameSize, this.#prompts(), running);
   }
 
   /**
@@ -136,9 +137,13 @@ export class Environments {
     }
     const stepped = await backend.stepChunk(trimmed, limit);
     if (trimmed !== actions) trimmed.dispose();
-    const next = toObservation(runtime, stepped.observation, frameSize, this.#prompts());
-
     const count = backend.numEnvs;
+    const running = Array.from({ length: count }, (_, env) => {
+      return limit[env] !== 0 && stepped.failure[env] === FAILURE.none;
+    });
+    const prompts = this.#prompts();
+    const next = toObservation(runtime, stepped.observation, frameSize, prompts, running);
+
     const result: StepResult = {
       obs: next,
       next,

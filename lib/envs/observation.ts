@@ -1,10 +1,5 @@
 import { DivergedError } from '../errors.js';
-import {
-  type BackendObservation,
-  type Runtime,
-  resizeFrames,
-  type Tensor,
-} from '../native/index.js';
+import { type BackendObservation, type Runtime, resizeFrames, Tensor } from '../native/index.js';
 
 /**
  * What all environments show at one moment. The tensors belong to it: `dispose` gives back their
@@ -24,20 +19,18 @@ export interface Observation {
 
 /**
  * @param frameSize side of the agent's frame; 0: no picture
- * @throws DivergedError if the state holds a value that is not finite
+ * @param running whether each environment is; what one shows that waits or broke is not looked at
+ * @throws DivergedError if the state of a running environment holds a value that is not finite
  */
 export function toObservation(
   runtime: Runtime,
-  { images, state }: BackendObservation,
+  shown: BackendObservation,
   frameSize: number,
   prompts: string[],
+  running: readonly boolean[],
 ): Observation {
-  if (!state.isFinite()) {
-    const what = firstNotFinite(state);
-    for (const image of Object.values(images)) image.dispose();
-    state.dispose();
-    throw new DivergedError(what, { hint: 'look at what that environment reports' });
-  }
+  const { images } = shown;
+  const state = shown.state.isFinite() ? shown.state : finiteState(runtime, shown, running);
   const frame = agentFrame(runtime, images, frameSize);
   let disposed = false;
   return {
@@ -56,14 +49,32 @@ export function toObservation(
   };
 }
 
-/** Names the environment and the number of a state of which not all is finite. */
-function firstNotFinite(state: Tensor<'float32'>): string {
-  const values = state.read();
-  const index = values.findIndex((value) => !Number.isFinite(value));
-  const width = state.shape[1] ?? 1;
-  const [env, number] = [Math.floor(index / width), index % width];
-  const what = `number ${number} is ${values[index]}`;
-  return `environment ${env} returned a state that is not finite: ${what}`;
+/**
+ * The state with zeros for the environments that do not run: a broken one must not pass for the
+ * policy's or the learner's divergence. Takes over `shown`'s state.
+ */
+function finiteState(
+  runtime: Runtime,
+  { images, state }: BackendObservation,
+  running: readonly boolean[],
+): Tensor<'float32'> {
+  const [envs = 0, width = 1] = state.shape;
+  const values = Float32Array.from(state.read());
+  state.dispose();
+  for (let env = 0; env < envs; env++) {
+    const row = values.subarray(env * width, (env + 1) * width);
+    const number = row.findIndex((value) => !Number.isFinite(value));
+    if (number < 0) continue;
+    if (running[env]) {
+      for (const image of Object.values(images)) image.dispose();
+      const what = `number ${number} is ${row[number]}`;
+      throw new DivergedError(`environment ${env} returned a state that is not finite: ${what}`, {
+        hint: 'look at what that environment reports',
+      });
+    }
+    row.fill(0);
+  }
+  return Tensor.from(runtime, values, [envs, width]);
 }
 
 /** The first camera's picture, resized once; the picture itself where it has the size. */

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   type BackendObservation,
   createRuntime,
@@ -22,13 +22,16 @@ class ScriptedBackend implements VecEnvBackend {
   readonly restored: [number, number][] = [];
   readonly limits: number[][] = [];
   readonly actions: number[][] = [];
+  /** What the next chunk shows of each environment's state. */
+  state = new Float32Array(ENVS);
   constructor(private readonly script: Record<number, [number, number]>) {}
 
   restore(env: number, _task: number, trial: number): void {
     this.restored.push([env, trial]);
+    this.state[env] = 0;
   }
   observe(): BackendObservation {
-    return { images: {}, state: Tensor.from(runtime, new Float32Array(ENVS), [ENVS, 1]) };
+    return { images: {}, state: Tensor.from(runtime, this.state, [ENVS, 1]) };
   }
   async stepChunk(actions: Tensor, limit: Int32Array) {
     const [env, code] = this.script[this.limits.length] ?? [0, 0];
@@ -154,4 +157,37 @@ test('an environment that is lost in its warm-up is begun again', async () => {
     [4, 4],
     [0, 4],
   ]);
+});
+
+describe('a state that is not finite', () => {
+  test.each([
+    ['failed', FAILURE.failed],
+    ['lost', FAILURE.lost],
+  ])('of an environment that %s is not looked at', async (kind, code) => {
+    const { backend, envs } = environments({ 0: [1, code] }, 0, false);
+    await envs.reset();
+    backend.state = Float32Array.of(0.5, Number.NaN);
+    const result = await envs.stepChunk(actions());
+    expect(result.failures).toMatchObject([{ env: 1, kind }]);
+    expect([...result.next.state.read()]).toEqual([0.5, 0]);
+    expect([...result.active]).toEqual([1, 0]);
+  });
+
+  test('of an environment that waits is not looked at', async () => {
+    const { backend, envs } = environments({ 0: [1, FAILURE.failed] }, 0, false);
+    await envs.reset();
+    await envs.stepChunk(actions());
+    backend.state = Float32Array.of(0, Number.NaN);
+    expect([...(await envs.observe()).state.read()]).toEqual([0, 0]);
+  });
+
+  test('of a running environment ends the run, and names it', async () => {
+    const { backend, envs } = environments({ 0: [1, FAILURE.failed] }, 0, false);
+    await envs.reset();
+    backend.state = Float32Array.of(Number.POSITIVE_INFINITY, Number.NaN);
+    await expect(envs.stepChunk(actions())).rejects.toMatchObject({
+      code: 'ERR_DSRL_DIVERGED',
+      message: 'environment 0 returned a state that is not finite: number 0 is Infinity',
+    });
+  });
 });

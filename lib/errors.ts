@@ -22,6 +22,11 @@ export class DsrlError extends Error {
   }
 }
 
+/** What a caught value says, in words: not everything that is thrown is an Error. */
+export function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
 interface Details {
   hint: string;
   cause?: unknown;

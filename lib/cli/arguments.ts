@@ -1,5 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { UsageError } from '../errors.js';
+import { reasonOf, UsageError } from '../errors.js';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
 
@@ -31,7 +31,7 @@ export async function parseCommand<const Given extends Options>(
       options: { ...options, ...HELP_OPTION },
     }) as Parsed<Given>;
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = reasonOf(error);
     const unknown = /^Unknown option '--([^']*)'/.exec(message)?.[1];
     if (unknown === undefined) throw usageError(command, message, helpHint(command));
     const flags = ['help', ...Object.keys(options)];

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { UsageError } from '../errors.js';
+import { reasonOf, UsageError } from '../errors.js';
 
 const USAGE = `dsrl-native config: look at configurations
 
@@ -49,7 +49,7 @@ function parse(argv: string[]): { help: boolean; source: boolean; words: string[
     });
     return { help: values.help ?? false, source: values.source ?? false, words: positionals };
   } catch (error) {
-    throw usage(error instanceof Error ? error.message : String(error));
+    throw usage(reasonOf(error));
   }
 }
 

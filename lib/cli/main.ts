@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { DsrlError } from '../errors.js';
+import { DsrlError, reasonOf } from '../errors.js';
 import { suggestion, usageError } from './arguments.js';
 
 const HELP = `Usage: dsrl-native <command> [options]
@@ -89,7 +89,7 @@ function report(error: unknown): number {
     if (process.env.DSRL_DEBUG === '1') process.stderr.write(`${error.stack}\n`);
     return error.exitCode;
   }
-  const message = error instanceof Error ? error.message : String(error);
+  const message = reasonOf(error);
   process.stderr.write(
     `error: ${message} (ERR_DSRL_UNEXPECTED)\n` +
       '  this is a fault of dsrl-native; DSRL_DEBUG=1 shows where it happened\n',

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
-import { UsageError } from '../errors.js';
+import { reasonOf, UsageError } from '../errors.js';
 import type { LearnerSettings } from '../native/index.js';
 
 const count = z.int().min(1);
@@ -77,7 +77,7 @@ export function readSettings(file: string): LearnerSettings {
   try {
     json = JSON.parse(readFileSync(file, 'utf8'));
   } catch (cause) {
-    throw wrong(cause instanceof Error ? cause.message : String(cause), cause);
+    throw wrong(reasonOf(cause), cause);
   }
   const result = schema.safeParse(json);
   if (!result.success) {

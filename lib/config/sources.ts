@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { reasonOf } from '../errors.js';
 import { fail, nearest } from './problems.js';
 import type { MapNode, TreeNode } from './tree.js';
 import { parseYaml } from './yaml-source.js';
@@ -131,7 +132,7 @@ function readConfig(path: string, display: string, packaged: boolean): ConfigFil
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     fail(
       'ERR_DSRL_CONFIG_FILE',
       `${display} cannot be read: ${reason}`,

@@ -1,4 +1,4 @@
-import { RuntimeFailure } from '../errors.js';
+import { RuntimeFailure, reasonOf } from '../errors.js';
 import type {
   BackendChunkResult,
   BackendObservation,
@@ -88,7 +88,7 @@ export class RobotBackend implements VecEnvBackend {
         cause = error;
       }
       await this.robot.stop?.();
-      const message = cause instanceof Error ? cause.message : String(cause);
+      const message = reasonOf(cause);
       this.options.onFault?.({ kind: 'error', message: `reset: ${message}` });
       if (attempt < RESETS_ALLOWED) continue;
       throw new RuntimeFailure(
@@ -170,7 +170,7 @@ export class RobotBackend implements VecEnvBackend {
       const first = await Promise.race([answer, broken]);
       return 'kind' in first ? first : (this.judge(first) ?? first);
     } catch (error) {
-      return fault('error', error instanceof Error ? error.message : String(error));
+      return fault('error', reasonOf(error));
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', stop);

@@ -1,6 +1,12 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { DsrlError, EnvironmentSetupError, RuntimeFailure, UsageError } from '../errors.js';
+import {
+  DsrlError,
+  EnvironmentSetupError,
+  RuntimeFailure,
+  reasonOf,
+  UsageError,
+} from '../errors.js';
 
 /**
  * A file that only grows. Writes are synchronous on purpose: what `append` was given is with the
@@ -69,7 +75,7 @@ export function opening<T>(path: string, open: () => T): T {
     return open();
   } catch (cause) {
     if (cause instanceof DsrlError) throw cause;
-    const message = `cannot write the log ${path}: ${reason(cause)}`;
+    const message = `cannot write the log ${path}: ${reasonOf(cause)}`;
     const hint = 'make the folder writable, or name another with runner.logger.log_path=DIR';
     throw new EnvironmentSetupError('ERR_DSRL_LOG_UNWRITABLE', message, { hint, cause });
   }
@@ -100,7 +106,7 @@ function writeAll(fd: number, path: string, bytes: Uint8Array): void {
     let written = 0;
     while (written < bytes.length) written += writeSync(fd, bytes, written);
   } catch (cause) {
-    const message = `writing the log ${path} failed: ${reason(cause)}`;
+    const message = `writing the log ${path} failed: ${reasonOf(cause)}`;
     const hint = 'make room on that disk, then go on with --resume last';
     throw new RuntimeFailure('ERR_DSRL_LOG_WRITE', message, { hint, cause });
   }
@@ -117,8 +123,4 @@ export function sync(path: string): void {
   } finally {
     closeSync(fd);
   }
-}
-
-function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

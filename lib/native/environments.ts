@@ -141,30 +141,19 @@ export function randomStream(
   return translate(() => runtime.binding.randomStream(seed, stream, step, env, count));
 }
 
-/** Standard normals [rows, columns] of a named stream at `step`; row e is env e's draw. */
-export function randomNormal(
+type RandomDraw = (
   runtime: Runtime,
   seed: bigint,
   stream: string,
   step: number,
   rows: number,
   columns: number,
-): Tensor<'float32'> {
-  return translate(
-    () => new Tensor<'float32'>(runtime.binding.randomNormal(seed, stream, step, rows, columns)),
-  );
-}
+) => Tensor<'float32'>;
+
+/** Standard normals [rows, columns] of a named stream at `step`; row e is env e's draw. */
+export const randomNormal: RandomDraw = ({ binding }, ...draw) =>
+  translate(() => new Tensor<'float32'>(binding.randomNormal(...draw)));
 
 /** Uniform in [0, 1), [rows, columns], of a named stream at `step`; row e is env e's draw. */
-export function randomUniform(
-  runtime: Runtime,
-  seed: bigint,
-  stream: string,
-  step: number,
-  rows: number,
-  columns: number,
-): Tensor<'float32'> {
-  return translate(
-    () => new Tensor<'float32'>(runtime.binding.randomUniform(seed, stream, step, rows, columns)),
-  );
-}
+export const randomUniform: RandomDraw = ({ binding }, ...draw) =>
+  translate(() => new Tensor<'float32'>(binding.randomUniform(...draw)));

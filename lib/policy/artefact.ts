@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, createReadStream, existsSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { PolicyError } from '../errors.js';
+import { PolicyError, reasonOf } from '../errors.js';
 import { contract, FORMAT, type PolicyContract } from './contract.js';
 
 export interface PolicyArtefact {
@@ -68,7 +68,7 @@ export function readContract(folder: string): PolicyContract {
   try {
     json = JSON.parse(readFileSync(file, 'utf8'));
   } catch (cause) {
-    throw damaged(cause instanceof Error ? cause.message : String(cause), cause);
+    throw damaged(reasonOf(cause), cause);
   }
   const result = contract.safeParse(json);
   if (result.success) return result.data;

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { EnvironmentSetupError } from '../errors.js';
+import { EnvironmentSetupError, reasonOf } from '../errors.js';
 import { SUPPORTED_PLATFORM } from './cores.js';
 
 /** What the NVIDIA driver says, asked without torch. */
@@ -54,6 +54,6 @@ export function openLoader(packageRoot: string): Loader {
 
 /** The first line of what an error says: node-gyp-build and dlopen go on with paths and tags. */
 export function firstLine(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = reasonOf(error);
   return message.split('\n')[0] ?? message;
 }

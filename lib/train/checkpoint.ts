@@ -11,7 +11,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { CheckpointError, DsrlError, EnvironmentSetupError, UsageError } from '../errors.js';
+import {
+  CheckpointError,
+  DsrlError,
+  EnvironmentSetupError,
+  reasonOf,
+  UsageError,
+} from '../errors.js';
 import { sync } from '../log/files.js';
 import type { Learner, Replay } from '../native/index.js';
 import { type SteeringFile, writeSteering } from '../policy/index.js';
@@ -54,7 +60,7 @@ export async function writeCheckpoint(runDir: string, parts: CheckpointParts): P
     return await write(folder, parts);
   } catch (cause) {
     if (cause instanceof DsrlError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = reasonOf(cause);
     throw new EnvironmentSetupError(
       'ERR_DSRL_CHECKPOINT_WRITE',
       `cannot write a checkpoint in ${folder}: ${reason}`,

@@ -11,7 +11,7 @@ import {
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { type Config, configToYaml } from '../config/index.js';
-import { DsrlError, EnvironmentSetupError, UsageError } from '../errors.js';
+import { DsrlError, EnvironmentSetupError, reasonOf, UsageError } from '../errors.js';
 import type { Runtime } from '../native/index.js';
 
 /**
@@ -61,7 +61,7 @@ function writing(folder: string, body: () => void): void {
     body();
   } catch (cause) {
     if (cause instanceof DsrlError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = reasonOf(cause);
     throw new EnvironmentSetupError(
       'ERR_DSRL_RUN_UNWRITABLE',
       `cannot write the run folder ${folder}: ${reason}`,

@@ -57,8 +57,10 @@ export {
   randomNormal,
   randomUniform,
   resizeFrames,
+  scope,
   TabletopBackend,
   Tensor,
+  type TensorMemory,
   type UpdateRow,
   type VecEnvBackend,
 } from './native/index.js';

@@ -301,7 +301,10 @@ function broken(env: number, what: string): RuntimeFailure {
   });
 }
 
-/** [B, H, A] -> [B, C, A] on the host, where the environments are; the same handle if it fits. */
+/**
+ * [B, H, A] -> [B, C, A] on the host, where the environments are, and contiguous, so that a backend
+ * may view it; the same handle if it fits.
+ */
 function firstActions(
   runtime: Runtime,
   actions: Tensor<'float32'>,
@@ -316,11 +319,8 @@ function firstActions(
     );
   }
   if (horizon === chunk) return actions.device === 'cpu' ? actions : actions.to('cpu');
-  const all = actions.read() as Float32Array;
-  const first = new Float32Array(envs * chunk * width);
-  for (let env = 0; env < envs; env++) {
-    const from = env * horizon * width;
-    first.set(all.subarray(from, from + chunk * width), env * chunk * width);
-  }
-  return Tensor.from(runtime, first, [envs, chunk, width]);
+  const first = actions.slice(1, 0, chunk);
+  const onHost = Tensor.from(runtime, first.read(), [envs, chunk, width], 'float32');
+  first.dispose();
+  return onHost;
 }

@@ -10,11 +10,12 @@ export interface RawTensor {
   readonly shape: number[];
   readonly device: string;
   readonly byteLength: number;
-  readonly disposed: boolean;
   view(): ArrayBufferView;
-  read(): ArrayBufferView;
+  read(into?: ArrayBufferView): ArrayBufferView;
+  /** The tensor on the host, when the inference thread has come to it. */
+  readAsync(): Promise<RawTensor>;
   to(device: string): RawTensor;
-  narrow(start: number, length: number): RawTensor;
+  slice(dimension: number, start: number, end?: number): RawTensor;
   isFinite(): boolean;
   dispose(): void;
 }
@@ -207,6 +208,7 @@ export interface Binding {
   /** Threads of libtorch's operations, for the calling process. */
   setThreads(count: number): void;
   getThreads(): number;
+  memory(): { tensors: number; hostBytes: number; deviceBytes: number };
   Tensor: {
     from(data: ArrayBufferView, shape: number[], dtype: DType): RawTensor;
   };

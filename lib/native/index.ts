@@ -28,5 +28,6 @@ export {
 export { defaultLiberoBundle, type LiberoBundle, readLiberoBundle } from './libero-bundle.js';
 export { liberoHome } from './libero-home.js';
 export { NativePolicy, type PolicyInputs } from './policy.js';
-export { createRuntime, exitAtOnce, type Runtime } from './runtime.js';
+export { createRuntime, exitAtOnce, type Runtime, type TensorMemory } from './runtime.js';
+export { scope } from './scope.js';
 export { readTensors, Tensor, type TypedArrayOf, writeTensors } from './tensor.js';

@@ -2,6 +2,13 @@ import { availableParallelism } from 'node:os';
 import { loadNative, parseDevice } from '../torch/index.js';
 import type { Binding } from './binding.js';
 
+/** What tensor handles hold; a storage that several of them share counts once. */
+export interface TensorMemory {
+  tensors: number;
+  hostBytes: number;
+  deviceBytes: number;
+}
+
 /** The loaded core: where it computes, and with which torch. */
 export interface Runtime {
   /** `cpu` or `cuda:N`: where networks and policies live. */
@@ -10,6 +17,8 @@ export interface Runtime {
   /** Threads of libtorch's own operations. */
   readonly threads: number;
   setThreads(count: number): void;
+  /** What the live handles of this thread hold. */
+  memory(): TensorMemory;
   /** The addon itself, for the handles of lib/native. */
   readonly binding: Binding;
 }
@@ -48,6 +57,7 @@ export function createRuntime(options: { device?: string; torchHome?: string } =
       return binding.getThreads();
     },
     setThreads: (count) => binding.setThreads(count),
+    memory: () => binding.memory(),
   };
 }
 

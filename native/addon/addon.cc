@@ -32,6 +32,15 @@ Napi::Value GetThreads(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), at::get_num_threads());
 }
 
+Napi::Value Memory(const Napi::CallbackInfo& info) {
+  const TensorLedger& ledger = *Environment::of(info.Env()).ledger;
+  Napi::Object memory = Napi::Object::New(info.Env());
+  memory.Set("tensors", static_cast<double>(ledger.tensors()));
+  memory.Set("hostBytes", static_cast<double>(ledger.host_bytes()));
+  memory.Set("deviceBytes", static_cast<double>(ledger.device_bytes()));
+  return memory;
+}
+
 Napi::Value ResizeFrames(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     return TensorHandle::wrap(info.Env(), resize_frames(tensor_argument(info[0], "pictures"),
@@ -95,6 +104,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("torchVersion", TORCH_VERSION);
   exports.Set("setThreads", Napi::Function::New(env, SetThreads));
   exports.Set("getThreads", Napi::Function::New(env, GetThreads));
+  exports.Set("memory", Napi::Function::New(env, Memory));
   exports.Set("resizeFrames", Napi::Function::New(env, ResizeFrames));
   exports.Set("randomNormal", Napi::Function::New(env, RandomNormal));
   exports.Set("randomUniform", Napi::Function::New(env, RandomUniform));

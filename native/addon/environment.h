@@ -3,8 +3,11 @@
 #include <napi.h>
 
 #include <memory>
+#include <string>
 
 #include "addon/compute_thread.h"
+#include "addon/tensor_ledger.h"
+#include "core/error.h"
 
 namespace dsrl::addon {
 
@@ -14,6 +17,8 @@ struct Environment {
   Napi::FunctionReference tensor;
   Napi::FunctionReference agent;
   Napi::FunctionReference replay;
+  /// Shared with every handle: at the environment's end handles may be finalised after this.
+  std::shared_ptr<TensorLedger> ledger = std::make_shared<TensorLedger>();
   std::unique_ptr<ComputeThread> inference_thread;
 
   static Environment& of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
@@ -30,9 +35,13 @@ T& unwrap(const Napi::Value& value, const char* what) {
   bool matches = false;
   if (value.IsObject() &&
       napi_check_object_type_tag(value.Env(), value, &T::kTag, &matches) == napi_ok && matches) {
-    return *T::Unwrap(value.As<Napi::Object>());
+    void* handle = nullptr;
+    if (napi_unwrap(value.Env(), value, &handle) == napi_ok) return *static_cast<T*>(handle);
+    throw Error("ERR_DSRL_DISPOSED", std::string(what) + " has been disposed");
   }
-  throw Napi::TypeError::New(value.Env(), std::string(what) + " is not a handle of this library");
+  throw Error("ERR_DSRL_HANDLE", std::string(what) +
+                                     " is no such handle of this thread: handles are not sent "
+                                     "between threads, their values are");
 }
 
 }  // namespace dsrl::addon

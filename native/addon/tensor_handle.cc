@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstring>
+#include <memory>
 
 #include "addon/environment.h"
 #include "addon/guard.h"
@@ -46,6 +47,25 @@ Napi::Value typed_array(Napi::Env env, const DtypeInfo& dtype, const Napi::Array
   return Napi::Value(env, value);
 }
 
+/// The bytes of a typed array that is to receive `count` values.
+uint8_t* writable(const Napi::Value& value, const DtypeInfo& dtype, size_t count) {
+  napi_typedarray_type found = napi_int8_array;
+  size_t length = 0;
+  void* data = nullptr;
+  const bool is_array =
+      value.IsTypedArray() && napi_get_typedarray_info(value.Env(), value, &found, &length, &data,
+                                                       nullptr, nullptr) == napi_ok;
+  if (!is_array || found != dtype.array || length != count) {
+    throw Error("ERR_DSRL_TENSOR_SHAPE", "the array to read into must hold " +
+                                             std::to_string(count) + " elements of " + dtype.name);
+  }
+  return static_cast<uint8_t*>(data);
+}
+
+void copy_to(uint8_t* bytes, const at::Tensor& host) {
+  if (host.nbytes() > 0) std::memcpy(bytes, host.const_data_ptr(), host.nbytes());
+}
+
 }  // namespace
 
 void TensorHandle::Register(Napi::Env env, Napi::Object exports) {
@@ -56,9 +76,9 @@ void TensorHandle::Register(Napi::Env env, Napi::Object exports) {
        InstanceAccessor("shape", &TensorHandle::Shape, nullptr),
        InstanceAccessor("device", &TensorHandle::Device, nullptr),
        InstanceAccessor("byteLength", &TensorHandle::ByteLength, nullptr),
-       InstanceAccessor("disposed", &TensorHandle::Disposed, nullptr),
        InstanceMethod("view", &TensorHandle::View), InstanceMethod("read", &TensorHandle::Read),
-       InstanceMethod("to", &TensorHandle::To), InstanceMethod("narrow", &TensorHandle::Narrow),
+       InstanceMethod("readAsync", &TensorHandle::ReadAsync),
+       InstanceMethod("to", &TensorHandle::To), InstanceMethod("slice", &TensorHandle::Slice),
        InstanceMethod("isFinite", &TensorHandle::IsFinite),
        InstanceMethod("dispose", &TensorHandle::Dispose)});
   Environment::of(env).tensor = Napi::Persistent(constructor);
@@ -71,22 +91,22 @@ TensorHandle::TensorHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Te
   }
   napi_type_tag_object(info.Env(), info.This(), &kTag);
   tensor_ = *info[0].As<Napi::External<at::Tensor>>().Data();
-  accounted_ = static_cast<int64_t>(tensor_.nbytes());
-  Napi::MemoryManagement::AdjustExternalMemory(info.Env(), accounted_);
+  ledger_ = Environment::of(info.Env()).ledger;
+  ledger_->add(info.Env(), tensor_);
 }
 
 void TensorHandle::Finalize(Napi::Env env) {
-  Napi::MemoryManagement::AdjustExternalMemory(env, -accounted_);
+  release(env);
+}
+
+void TensorHandle::release(Napi::BasicEnv env) {
+  ledger_->remove(env, tensor_);
+  tensor_ = at::Tensor();
 }
 
 Napi::Object TensorHandle::wrap(Napi::Env env, const at::Tensor& tensor) {
   at::Tensor copy = tensor;
   return Environment::of(env).tensor.New({Napi::External<at::Tensor>::New(env, &copy)});
-}
-
-const at::Tensor& TensorHandle::tensor() const {
-  if (!tensor_.defined()) throw Error("ERR_DSRL_DISPOSED", "the tensor has been disposed");
-  return tensor_;
 }
 
 Napi::Value TensorHandle::From(const Napi::CallbackInfo& info) {
@@ -124,91 +144,116 @@ Napi::Value TensorHandle::From(const Napi::CallbackInfo& info) {
 
 Napi::Value TensorHandle::Dtype(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    return Napi::String::New(info.Env(), dtype_of(tensor().scalar_type()).name);
+    return Napi::String::New(info.Env(), dtype_of(tensor_.scalar_type()).name);
   });
 }
 
 Napi::Value TensorHandle::Shape(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     Napi::Array shape = Napi::Array::New(info.Env());
-    for (int64_t i = 0; i < tensor().dim(); ++i) {
-      shape.Set(static_cast<uint32_t>(i), static_cast<double>(tensor().size(i)));
+    for (int64_t i = 0; i < tensor_.dim(); ++i) {
+      shape.Set(static_cast<uint32_t>(i), static_cast<double>(tensor_.size(i)));
     }
     return shape;
   });
 }
 
 Napi::Value TensorHandle::Device(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(),
-                 [&] { return Napi::String::New(info.Env(), tensor().device().str()); });
+  return guarded(info.Env(), [&] { return Napi::String::New(info.Env(), tensor_.device().str()); });
 }
 
 Napi::Value TensorHandle::ByteLength(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    return Napi::Number::New(info.Env(), static_cast<double>(tensor().nbytes()));
+    return Napi::Number::New(info.Env(), static_cast<double>(tensor_.nbytes()));
   });
-}
-
-Napi::Value TensorHandle::Disposed(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), !tensor_.defined());
 }
 
 Napi::Value TensorHandle::View(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     if (!view_.IsEmpty()) return view_.Value();
-    if (!tensor().is_cpu() || !tensor().is_contiguous()) {
+    if (!tensor_.is_cpu() || !tensor_.is_contiguous()) {
       throw Error("ERR_DSRL_TENSOR_VIEW",
                   "view() needs a contiguous tensor on the host: use read()");
     }
     // The view owns a reference of its own, so it outlives the handle if it must.
-    auto* owner = new at::Tensor(tensor());
+    viewed_ = new at::Tensor(tensor_);
     const Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(
-        info.Env(), owner->mutable_data_ptr(), owner->nbytes(),
-        [](Napi::Env, void*, at::Tensor* held) { delete held; }, owner);
-    const Napi::Value view = typed_array(info.Env(), dtype_of(tensor().scalar_type()), buffer,
-                                         static_cast<size_t>(tensor().numel()));
+        info.Env(), viewed_->mutable_data_ptr(), viewed_->nbytes(),
+        [](Napi::Env, void*, at::Tensor* held) { delete held; }, viewed_);
+    const Napi::Value view = typed_array(info.Env(), dtype_of(tensor_.scalar_type()), buffer,
+                                         static_cast<size_t>(tensor_.numel()));
     view_ = Napi::Persistent(view.As<Napi::Object>());
     return view;
   });
 }
 
 Napi::Value TensorHandle::Read(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    const at::Tensor host = tensor().to(at::kCPU).contiguous();
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const at::Tensor host = tensor_.to(at::kCPU).contiguous();
+    const DtypeInfo& dtype = dtype_of(host.scalar_type());
+    const auto count = static_cast<size_t>(host.numel());
+    if (!info[0].IsUndefined()) {
+      copy_to(writable(info[0], dtype, count), host);
+      return info[0];
+    }
     Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(info.Env(), host.nbytes());
-    if (host.nbytes() > 0) std::memcpy(buffer.Data(), host.const_data_ptr(), host.nbytes());
-    return typed_array(info.Env(), dtype_of(host.scalar_type()), buffer,
-                       static_cast<size_t>(host.numel()));
+    copy_to(static_cast<uint8_t*>(buffer.Data()), host);
+    return typed_array(info.Env(), dtype, buffer, count);
+  });
+}
+
+Napi::Value TensorHandle::ReadAsync(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    // The copy from a device waits for what computes there: on the inference thread, not here.
+    return Environment::of(info.Env())
+        .inference(info.Env())
+        .run(info.Env(), [source = tensor_]() -> MakeValue {
+          const at::Tensor host = source.to(at::kCPU).contiguous();
+          return [host](Napi::Env env) { return wrap(env, host); };
+        });
   });
 }
 
 Napi::Value TensorHandle::To(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    return wrap(info.Env(), tensor().to(at::Device(info[0].As<Napi::String>().Utf8Value())));
+    return wrap(info.Env(), tensor_.to(at::Device(info[0].As<Napi::String>().Utf8Value())));
   });
 }
 
-Napi::Value TensorHandle::Narrow(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    return wrap(info.Env(), tensor().narrow(0, info[0].As<Napi::Number>().Int64Value(),
-                                            info[1].As<Napi::Number>().Int64Value()));
+Napi::Value TensorHandle::Slice(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const int64_t dimension = info[0].As<Napi::Number>().Int64Value();
+    if (dimension < 0 || dimension >= tensor_.dim()) {
+      throw Error("ERR_DSRL_TENSOR_SHAPE", "a tensor of " + std::to_string(tensor_.dim()) +
+                                               " dimensions has no dimension " +
+                                               std::to_string(dimension));
+    }
+    const int64_t size = tensor_.size(dimension);
+    const int64_t start = info[1].As<Napi::Number>().Int64Value();
+    const int64_t end = info[2].IsUndefined() ? size : info[2].As<Napi::Number>().Int64Value();
+    if (start < 0 || start > end || end > size) {
+      throw Error("ERR_DSRL_TENSOR_SHAPE", std::to_string(start) + " to " + std::to_string(end) +
+                                               " does not lie in a dimension of " +
+                                               std::to_string(size));
+    }
+    return wrap(info.Env(), tensor_.slice(dimension, start, end));
   });
 }
 
 Napi::Value TensorHandle::IsFinite(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    return Napi::Boolean::New(info.Env(), tensor().isfinite().all().item<bool>());
+    return Napi::Boolean::New(info.Env(), tensor_.isfinite().all().item<bool>());
   });
 }
 
 void TensorHandle::Dispose(const Napi::CallbackInfo& info) {
   if (!view_.IsEmpty()) {
     view_.Value().As<Napi::TypedArray>().ArrayBuffer().Detach();
-    view_.Reset();
+    *viewed_ = at::Tensor();
   }
-  tensor_ = at::Tensor();
-  Napi::MemoryManagement::AdjustExternalMemory(info.Env(), -accounted_);
-  accounted_ = 0;
+  release(info.Env());
+  napi_remove_wrap(info.Env(), info.This(), nullptr);
+  const std::unique_ptr<TensorHandle> freed(this);
 }
 
 at::Tensor tensor_argument(const Napi::Value& value, const char* what) {

@@ -86,7 +86,7 @@ describe.skipIf(reason)(`LIBERO against the original${reason ? ` (${reason})` : 
       ['wrist', 'wrist'],
     ] as const) {
       const all = observation.images[camera] as Tensor<'uint8'>;
-      const picture = all.narrow(env, 1).read();
+      const picture = all.slice(0, env, env + 1).read();
       into.set(`${name}_${step}`, Tensor.from(runtime, upsideDown(picture), [64, 64, 3]));
     }
   }

@@ -138,17 +138,17 @@ describe('a native policy', () => {
   test('takes several noises for an observation', async () => {
     const many = await policy.sample(given, noise(6));
     expect(many.shape).toEqual([6, 5, 7]);
-    const first = { ...given, images: given.images.map((image) => image.narrow(0, 1)) };
+    const first = { ...given, images: given.images.map((image) => image.slice(0, 0, 1)) };
     const one = await policy.sample(
       {
         ...first,
-        state: given.state.narrow(0, 1),
-        tokens: given.tokens.narrow(0, 1),
-        tokenMask: given.tokenMask.narrow(0, 1),
+        state: given.state.slice(0, 0, 1),
+        tokens: given.tokens.slice(0, 0, 1),
+        tokenMask: given.tokenMask.slice(0, 0, 1),
       },
-      noise(6).narrow(2, 1),
+      noise(6).slice(0, 2, 3),
     );
-    const rows = many.narrow(2, 1).read();
+    const rows = many.slice(0, 2, 3).read();
     for (const [i, value] of one.read().entries()) expect(value).toBeCloseTo(rows[i] ?? NaN, 4);
   });
 
@@ -158,7 +158,9 @@ describe('a native policy', () => {
     const masked = await policy.sample({ ...given, imageMasks: masks }, noise(2));
     const dark = Tensor.from(runtime, new Uint8Array(pixels.length), [2, 64, 64, 3], 'uint8');
     const unseen = await policy.sample({ ...given, images: [dark], imageMasks: masks }, noise(2));
-    const row = (tensor: Tensor<'float32'>, index: number) => [...tensor.narrow(index, 1).read()];
+    const row = (tensor: Tensor<'float32'>, index: number) => [
+      ...tensor.slice(0, index, index + 1).read(),
+    ];
     for (const [i, value] of row(masked, 0).entries()) {
       expect(value).toBeCloseTo(row(seen, 0)[i] ?? NaN, 4);
     }

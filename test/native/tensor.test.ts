@@ -1,0 +1,138 @@
+import { inspect } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { createRuntime, Tensor } from '../../lib/index.js';
+
+const runtime = createRuntime({ device: 'cpu' });
+const counted = (...shape: number[]) => {
+  const size = shape.reduce((product, side) => product * side, 1);
+  return Tensor.from(
+    runtime,
+    Float32Array.from({ length: size }, (_, i) => i),
+    shape,
+  );
+};
+
+describe('slice', () => {
+  test('takes places of any dimension and shares the storage', () => {
+    const whole = counted(2, 3, 4);
+    expect([...whole.slice(0, 1).read()]).toEqual([12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23]);
+    expect([...whole.slice(1, 1, 2).read()]).toEqual([4, 5, 6, 7, 16, 17, 18, 19]);
+    const column = whole.slice(2, 0, 1);
+    expect(column.shape).toEqual([2, 3, 1]);
+    (whole.view() as Float32Array)[4] = 99;
+    expect([...column.read()]).toEqual([0, 99, 8, 12, 16, 20]);
+  });
+
+  test('of nothing is empty', () => {
+    expect(counted(2, 3).slice(0, 1, 1).shape).toEqual([0, 3]);
+  });
+
+  test('lives on when the whole is disposed of', () => {
+    const whole = counted(4);
+    const part = whole.slice(0, 2);
+    whole.dispose();
+    expect([...part.read()]).toEqual([2, 3]);
+  });
+
+  test.each([
+    [2, 0, 1, 'a tensor of 2 dimensions has no dimension 2'],
+    [-1, 0, 1, 'a tensor of 2 dimensions has no dimension -1'],
+    [1, 0, 4, '0 to 4 does not lie in a dimension of 3'],
+    [1, 2, 1, '2 to 1 does not lie in a dimension of 3'],
+    [0, -1, 1, '-1 to 1 does not lie in a dimension of 2'],
+  ])('of what is not there is an error: dimension %i, %i to %i', (dimension, start, end, says) => {
+    expect(() => counted(2, 3).slice(dimension, start, end)).toThrow(
+      expect.objectContaining({ code: 'ERR_DSRL_TENSOR_SHAPE', message: says }),
+    );
+  });
+
+  test('of columns has no view: its values do not lie side by side', () => {
+    expect(() => counted(2, 3).slice(1, 0, 2).view()).toThrow(
+      expect.objectContaining({ code: 'ERR_DSRL_TENSOR_VIEW' }),
+    );
+  });
+});
+
+describe('reading', () => {
+  test('into an array of the caller', () => {
+    const into = new Float32Array(3);
+    expect(counted(3).read(into)).toBe(into);
+    expect([...into]).toEqual([0, 1, 2]);
+  });
+
+  test('into a part of a larger buffer leaves the rest alone', () => {
+    const buffer = new Float32Array(5).fill(7);
+    counted(3).read(buffer.subarray(1, 4));
+    expect([...buffer]).toEqual([7, 0, 1, 2, 7]);
+  });
+
+  test.each([
+    ['too short', new Float32Array(2)],
+    ['too long', new Float32Array(4)],
+    ['of another dtype', new Int32Array(3)],
+    ['no array', 'text'],
+  ])('into one that is %s is an error', (_, into) => {
+    expect(() => counted(3).read(into as Float32Array)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_DSRL_TENSOR_SHAPE',
+        message: 'the array to read into must hold 3 elements of float32',
+      }),
+    );
+  });
+
+  test('later gives the same values, also of a tensor that is disposed of meanwhile', async () => {
+    const tensor = counted(3);
+    const into = new Float32Array(3);
+    const [fresh, given] = [tensor.readAsync(), tensor.readAsync(into)];
+    tensor.dispose();
+    expect([...(await fresh)]).toEqual([0, 1, 2]);
+    expect(await given).toBe(into);
+    expect([...into]).toEqual([0, 1, 2]);
+  });
+
+  test('later stops with the reason of its signal, and leaves the array alone', async () => {
+    const aborted = AbortSignal.abort(new Error('before'));
+    await expect(counted(3).readAsync(undefined, { signal: aborted })).rejects.toThrow('before');
+    const controller = new AbortController();
+    const into = new Float32Array(3);
+    const reading = counted(3).readAsync(into, { signal: controller.signal });
+    controller.abort(new Error('meanwhile'));
+    await expect(reading).rejects.toThrow('meanwhile');
+    await counted(1).readAsync();
+    expect([...into]).toEqual([0, 0, 0]);
+  });
+});
+
+describe('after dispose', () => {
+  test('every call is an error, the view has no length, and a second dispose is none', async () => {
+    const tensor = counted(3);
+    const view = tensor.view();
+    tensor.dispose();
+    tensor.dispose();
+    expect(view).toHaveLength(0);
+    const code = expect.objectContaining({ code: 'ERR_DSRL_DISPOSED' });
+    for (const use of [
+      () => tensor.view(),
+      () => tensor.read(),
+      () => tensor.slice(0, 0),
+      () => tensor.to('cpu'),
+      () => tensor.shape,
+      () => tensor.isFinite(),
+    ]) {
+      expect(use).toThrow(code);
+    }
+    await expect(tensor.readAsync()).rejects.toEqual(code);
+    expect(inspect(tensor)).toBe('Tensor(disposed)');
+  });
+});
+
+test('a handle that was sent to another thread is refused in words', () => {
+  const sent = structuredClone({ ...counted(1) }) as unknown as Tensor<'float32'>;
+  const rollout = () => runtime.binding.resizeFrames(sent.raw, 8);
+  expect(rollout).toThrow(
+    expect.objectContaining({
+      code: 'ERR_DSRL_HANDLE',
+      message: expect.stringContaining('handles are not sent between threads'),
+    }),
+  );
+});

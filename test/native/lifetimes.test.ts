@@ -1,0 +1,57 @@
+import { execFile } from 'node:child_process';
+import { expect, test } from 'vitest';
+
+const library = new URL('../../dist/index.js', import.meta.url).href;
+const program = new URL('life_stages.mjs', import.meta.url).pathname;
+
+interface Ended {
+  code: number | null;
+  signal: string | null;
+  stdout: string;
+  stderr: string;
+}
+
+function run(stage: string, end: string): Promise<Ended> {
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, [program, library, stage, end], (_, stdout, stderr) =>
+      resolve({ code: child.exitCode, signal: child.signalCode, stdout, stderr }),
+    );
+  });
+}
+
+const STAGES = [
+  'nothing',
+  'acting',
+  'updating',
+  'inferring',
+  'done with an update',
+  'disposed of a policy',
+];
+
+test.each(STAGES)('process.exit() while %s ends with its code and no signal', async (stage) => {
+  const { code, signal, stderr } = await run(stage, 'exit');
+  expect({ code, signal, stderr }).toEqual({ code: 7, signal: null, stderr: '' });
+});
+
+test.each(['updating', 'inferring'])(
+  'an uncaught error while %s ends the program as any does',
+  async (stage) => {
+    const { code, signal, stderr } = await run(stage, 'throw');
+    expect({ code, signal }).toEqual({ code: 1, signal: null });
+    expect(stderr).toContain('a fault of the program itself');
+  },
+);
+
+test('what is under way is finished before a program ends by itself', async () => {
+  const { code, signal, stderr } = await run('acting', 'abandon');
+  expect({ code, signal, stderr }).toEqual({ code: 7, signal: null, stderr: '' });
+});
+
+test.each(['acting', 'updating', 'inferring'])(
+  'four workers that are terminated while %s end, and the process goes on',
+  async (stage) => {
+    const { code, signal, stdout, stderr } = await run(stage, 'worker');
+    expect({ code, signal, stderr }).toEqual({ code: 0, signal: null, stderr: '' });
+    expect(JSON.parse(stdout)).toEqual([1, 1, 1, 1]);
+  },
+);

@@ -1,26 +1,10 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { whyNoLibero } from '../support/libero.js';
-import { findPython } from '../support/python.js';
+import { command, exportRandomPi0, folder, metricsOf, policy } from '../support/libero-recipe.js';
 
 const reason = whyNoLibero();
-const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), 'dsrl-libero-train-'));
-const policy = join(folder, 'policy');
-afterAll(() => rmSync(folder, { recursive: true }));
-
-function command(...argv: string[]): string {
-  const program = path('bin/dsrl-native.js');
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...argv], {
-    encoding: 'utf8',
-  });
-  expect({ status }, stderr).toEqual({ status: 0 });
-  return stdout;
-}
 
 /** The published recipe, made short: 2 of 16 environments, 3 of 48 chunks, 2 of 200 updates. */
 const SHORT = [
@@ -46,18 +30,11 @@ const agentOf = (run: string) =>
   readFileSync(join(run, 'checkpoints', 'last', 'agent.safetensors')).toString('base64');
 
 describe.skipIf(reason)(`the published recipe${reason ? ` (${reason})` : ''}`, () => {
-  // A Pi0 of the real layout with random weights: what it does is nothing, how it does it is all.
-  beforeAll(() => {
-    const source = ['--checkpoint', path('test/fixtures/pi0/openpi'), '--robot', 'libero'];
-    const tokenizer = ['--tokenizer', path('test/fixtures/tokenizer/tiny.model')];
-    const python = ['--python', findPython()];
-    command('export', 'pi0', ...source, ...tokenizer, ...python, '--out', policy);
-  });
+  beforeAll(exportRandomPi0);
 
   test('trains on LIBERO, and goes on from a checkpoint bit for bit', () => {
     const straight = train('straight', 'runner.max_steps=2');
-    const lines = readFileSync(join(straight, 'metrics.jsonl'), 'utf8').trim().split('\n');
-    const rows = lines.map((line) => JSON.parse(line) as Record<string, number>);
+    const rows = metricsOf(straight);
     expect(rows.map((row) => [row.step, row.env_steps, row.chunks, row.updates])).toEqual([
       [0, 30, 6, 2],
       [1, 60, 12, 4],

@@ -25,6 +25,7 @@ export {
   type EpisodeRecord,
   FAILURE,
   type Observation,
+  RepeatedResets,
   type Reset,
   ResetList,
   ResetSchedule,

@@ -16,6 +16,7 @@ export function checkConflicts(config: Config, root: MapNode, problems: Problems
     problems.add('ERR_DSRL_CONFIG_CONFLICT', `${where}: ${path}: ${message}`, hint);
   };
   for (const role of ['train', 'eval'] as const) checkEnvironment(config, role, conflict);
+  checkGroups(config, conflict);
   checkPolicy(config, conflict);
   checkEncoder(config, conflict);
   checkLearner(config, conflict);
@@ -59,6 +60,16 @@ function checkEnvironment(config: Config, role: 'train' | 'eval', conflict: Conf
       `choose both together: \`env@${path}=${suite}\``,
     );
   }
+}
+
+function checkGroups({ env }: Config, conflict: Conflict): void {
+  const { group_size: size, total_num_envs: count } = env.train;
+  if (count % size === 0) return;
+  conflict(
+    'env.train.group_size',
+    `${count} environments do not make groups of ${size}`,
+    `type \`env.train.total_num_envs=${Math.ceil(count / size) * size}\``,
+  );
 }
 
 function checkPolicy(config: Config, conflict: Conflict): void {

@@ -26,6 +26,7 @@ export type {
 } from './robot.js';
 export { RobotBackend, type RobotBackendOptions } from './robot-backend.js';
 export {
+  RepeatedResets,
   type Reset,
   ResetList,
   ResetSchedule,

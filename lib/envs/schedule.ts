@@ -72,6 +72,32 @@ export class ResetSchedule implements ResetSource {
   }
 }
 
+/** Gives every reset of another source several times in a row: RLinf's groups of environments. */
+export class RepeatedResets implements ResetSource {
+  /** Resets given, repetitions included. */
+  position = 0;
+  readonly #source: ResetSource;
+  readonly #times: number;
+  #current: Reset | null = null;
+  #held = -1;
+
+  constructor(source: ResetSource, times: number) {
+    this.#source = source;
+    this.#times = times;
+  }
+
+  next(): Reset | null {
+    const index = Math.floor(this.position / this.#times);
+    if (index !== this.#held) {
+      this.#source.position = index;
+      this.#current = this.#source.next();
+      this.#held = index;
+    }
+    this.position += 1;
+    return this.#current;
+  }
+}
+
 /** The list in its own order, once. */
 export class ResetList implements ResetSource {
   position = 0;

@@ -1,5 +1,11 @@
 import { type Config, TRIALS_PER_TASK } from '../config/index.js';
-import { Environments, ResetSchedule, type ResetSource, selectResets } from '../envs/index.js';
+import {
+  Environments,
+  RepeatedResets,
+  ResetSchedule,
+  type ResetSource,
+  selectResets,
+} from '../envs/index.js';
 import {
   LiberoBackend,
   type Runtime,
@@ -64,18 +70,15 @@ export function configuredResets(config: Config, role: Role, numTasks: number) {
 }
 
 /** The order of training's resets, from the run's seed. */
-export function trainingSchedule(
-  runtime: Runtime,
-  config: Config,
-  numTasks: number,
-): ResetSchedule {
+export function trainingSchedule(runtime: Runtime, config: Config, numTasks: number): ResetSource {
   const seed = BigInt(config.seed);
-  return new ResetSchedule(configuredResets(config, 'train', numTasks), (pass, count) => {
+  const schedule = new ResetSchedule(configuredResets(config, 'train', numTasks), (pass, count) => {
     const keys = randomNormal(runtime, seed, 'env.reset', pass, 1, count);
-    const numbers = Float32Array.from(keys.read() as Float32Array);
+    const numbers = keys.read();
     keys.dispose();
     return numbers;
   });
+  return new RepeatedResets(schedule, config.env.train.group_size);
 }
 
 export function createEnvironments(

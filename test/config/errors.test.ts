@@ -230,7 +230,7 @@ rollout: {model: {model_path: '\${actor.model.path}'}}
   expect(text).toMatchInlineSnapshot(`
     "a.yaml: 8 problems
       the override \`algorithm.foo=3\`: unknown key \`algorithm.foo\`
-        take it out (\`algorithm\` has adv_type, loss_type, gamma, tau, update_epoch, train_actor_steps, agg_q, actor_agg_q, backup_entropy, critic_subsample_size, critic_actor_ratio, bootstrap_type, chunk_reward, entropy_tuning, target_update_freq, target_update_type, replay_buffer, rollout_epoch, group_size)
+        take it out (\`algorithm\` has adv_type, loss_type, gamma, tau, update_epoch, train_actor_steps, agg_q, actor_agg_q, backup_entropy, critic_subsample_size, critic_actor_ratio, bootstrap_type, chunk_reward, entropy_tuning, target_update_freq, target_update_type, replay_buffer, rollout_epoch)
       a.yaml:9:31: rollout.model.model_path: \${actor.model.path} names a key that is not there (actor.model.path)
         give \`actor.model.path\` a value
       the override \`seed=-1\`: seed: expected a whole number of at least 0, found -1

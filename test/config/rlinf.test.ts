@@ -91,7 +91,7 @@ describe("RLinf's file as it is shipped", () => {
     expect(notices).toHaveLength(4);
     const [searchPath, inert, reset, replay] = notices;
     expect(searchPath).toContain('EMBODIED_PATH is not set; our own groups');
-    expect(inert).toContain('algorithm.{normalize_advantages, kl_penalty');
+    expect(inert).toContain('algorithm.{group_size, normalize_advantages, kl_penalty');
     expect(inert).toContain('cluster.*');
     expect(inert).not.toContain('gamma');
     expect(reset).toContain('training runs reset id 0 alone (task 0, trial 0)');

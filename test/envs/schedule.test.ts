@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { chunkReward, ResetSchedule, selectResets } from '../../lib/envs/index.js';
+import {
+  chunkReward,
+  RepeatedResets,
+  ResetList,
+  ResetSchedule,
+  selectResets,
+} from '../../lib/envs/index.js';
 
 const ALL = {
   numTasks: 2,
@@ -31,6 +37,16 @@ test('every pass holds every pair once, and the position is the whole state', ()
   const resumed = new ResetSchedule(resets, draw);
   resumed.position = 5;
   expect([resumed.next(), resumed.next()]).toEqual(taken.slice(5, 7));
+});
+
+test('a group of environments gets one reset, and the position is the whole state', () => {
+  const list = () => new ResetList([0, 1, 2].map((trial) => ({ task: 0, trial })));
+  const groups = new RepeatedResets(list(), 2);
+  const taken = Array.from({ length: 7 }, () => groups.next()?.trial ?? null);
+  expect(taken).toEqual([0, 0, 1, 1, 2, 2, null]);
+  const resumed = new RepeatedResets(list(), 2);
+  resumed.position = 3;
+  expect([resumed.next()?.trial, resumed.next()?.trial]).toEqual([1, 2]);
 });
 
 test.each([

@@ -82,7 +82,7 @@ export const algorithm = block({
     '`env.train.rollout_epoch`',
   ),
   eval_rollout_epoch: inert('an evaluation runs every (task, trial) once'),
-  group_size: fixed(1, 'environments that share a reset id', 'leave it 1'),
+  group_size: inert('for policy-gradient training; `env.train.group_size` groups resets'),
   normalize_advantages: inert('for policy-gradient training'),
   kl_penalty: inert('for policy-gradient training'),
   reward_coef: inert('for policy-gradient training'),

@@ -98,7 +98,7 @@ export function environment(role: 'train' | 'eval') {
       'leave it True; `algorithm.chunk_reward` chooses how a chunk is rewarded',
     ),
     reward_coef: fixed(1, 'factor of the success reward', 'leave it 1.0'),
-    group_size: fixed(1, 'environments that share a reset id', 'leave it 1'),
+    group_size: inTraining(whole(1).default(1), 'environments in a row that share a reset id'),
     use_ordered_reset_state_ids: inert('the order of reset ids follows from the seed'),
     use_fixed_reset_state_ids: inert('the order of reset ids follows from the seed'),
     ignore_terminations: inert('an episode ends at success'),

@@ -89,7 +89,9 @@ export {
   policyService,
   RemotePolicy,
   type RemotePolicyOptions,
+  type ServeOptions,
   type ServerOptions,
   type Service,
+  serve,
 } from './serve/index.js';
 export * from './train/index.js';

@@ -1,9 +1,9 @@
 import { afterAll, expect, test } from 'vitest';
-import { Policy, PolicyServer, policyService, RemotePolicy } from '../../lib/index.js';
+import { Policy, PolicyServer, policyService, RemotePolicy, serve } from '../../lib/index.js';
 import { NdArray, type Packable, WireClient } from '../../lib/serve/index.js';
 
 const policy = await Policy.load('policies/tabletop', { device: 'cpu', seed: 3 });
-const server = await PolicyServer.listen(policyService(policy), { port: 0 });
+const server = await serve(policy, { port: 0 });
 afterAll(async () => {
   await server.close();
   policy.dispose();

@@ -1,0 +1,23 @@
+import type { ObservationKeys } from './openpi-keys.js';
+import { policyService, type ServablePolicy } from './policy-service.js';
+import { PolicyServer, type ServerOptions } from './server.js';
+
+export interface ServeOptions extends ServerOptions {
+  /** Where requests hold what the policy needs; default: openpi's keys for LIBERO. */
+  keys?: ObservationKeys;
+}
+
+/**
+ * Serves a policy to openpi's clients until `close()` or until `signal` aborts. The policy stays
+ * the caller's, to be disposed of once the server is closed.
+ *
+ *     const server = await serve(policy, { port: 8000 });
+ *     console.log(server.url);
+ *
+ * @throws UsageError ERR_DSRL_SERVE_KEY for another host than loopback without a key
+ * @throws EnvironmentSetupError ERR_DSRL_SERVE_LISTEN where the address is taken or not ours
+ */
+export function serve(policy: ServablePolicy, options: ServeOptions = {}): Promise<PolicyServer> {
+  const { keys, ...rest } = options;
+  return PolicyServer.listen(policyService(policy, keys), rest);
+}

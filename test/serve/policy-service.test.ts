@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from 'vitest';
-import { Policy, PolicyServer, policyService, RemotePolicy, serve } from '../../lib/index.js';
+import { Policy, policyService, RemotePolicy, serve } from '../../lib/index.js';
 import { NdArray, type Packable, WireClient } from '../../lib/serve/index.js';
 
 const policy = await Policy.load('policies/tabletop', { device: 'cpu', seed: 3 });

@@ -121,7 +121,9 @@ test('an honest array message is read (the helper of the cases above can succeed
 /** More in `.ci/full`, which sets it. */
 const FUZZ_INPUTS = Number(process.env.DSRL_FUZZ_INPUTS ?? 100_000);
 
-test('damaged messages are read or refused, and nothing else happens', () => {
+const MINUTES = { timeout: 120_000 + FUZZ_INPUTS };
+
+test('damaged messages are read or refused, and nothing else happens', MINUTES, () => {
   const random = new Random(1);
   const seeds = Array.from({ length: 200 }, () => encode(randomValue(random, 0)));
   let refused = 0;

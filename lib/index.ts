@@ -15,6 +15,7 @@ export {
   totalSteps,
   transitionsPerRollout,
 } from './config/index.js';
+export type { TimedOut } from './deadline.js';
 export {
   type ChunkReward,
   chunkReward,
@@ -70,6 +71,7 @@ export {
   FrozenPolicy,
   type InferBatchOptions,
   type InferOptions,
+  type InferSyncOptions,
   type Noise,
   type Picture,
   Policy,

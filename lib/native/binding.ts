@@ -76,6 +76,13 @@ export interface RawAgent {
     step: number,
     deterministic: boolean,
   ): Promise<RawTensor>;
+  act(
+    frames: RawTensor | null,
+    states: RawTensor,
+    step: number,
+    deterministic: boolean,
+    wait: true,
+  ): RawTensor;
   load(file: string, version: number): void;
   version(): number;
 }
@@ -167,6 +174,13 @@ export interface RawFrozenPolicy {
     numSteps: number,
     cancellation: RawCancellation | null,
   ): Promise<RawTensor>;
+  sample(
+    inputs: RawPolicyInputs,
+    noise: RawTensor,
+    numSteps: number,
+    cancellation: null,
+    wait: true,
+  ): RawTensor;
   sampleFile(
     inputs: string,
     out: string,
@@ -174,6 +188,8 @@ export interface RawFrozenPolicy {
     cancellation: RawCancellation | null,
   ): Promise<void>;
   parameterCount(): number;
+  /** CRC-32C by the parameter's or buffer's name. */
+  parameterChecksums(): Promise<Record<string, number>>;
   dispose(): void;
 }
 
@@ -216,7 +232,10 @@ export interface Binding {
   Learner: new (settings: LearnerSettings, seed: bigint, device: string) => RawLearner;
   Replay: new (sizes: NetworkSizes, capacity: number, numEnvs: number, device: string) => RawReplay;
   Cancellation: new () => RawCancellation;
-  FrozenPolicy: new (file: string, spec: RawPolicySpec, device: string) => RawFrozenPolicy;
+  FrozenPolicy: {
+    load(file: string, spec: RawPolicySpec, device: string): Promise<RawFrozenPolicy>;
+    load(file: string, spec: RawPolicySpec, device: string, wait: true): RawFrozenPolicy;
+  };
   VecEnv: new (kind: string, options: Record<string, unknown>) => RawVecEnv;
   readSafetensors(file: string): Record<string, RawTensor>;
   writeSafetensors(file: string, tensors: Record<string, RawTensor>): void;

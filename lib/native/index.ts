@@ -19,7 +19,14 @@ export {
   TabletopBackend,
   type VecEnvBackend,
 } from './environments.js';
-export { Agent, type AgentObservation, Learner, Replay, type ReplayRows } from './learning.js';
+export {
+  type ActOptions,
+  Agent,
+  type AgentObservation,
+  Learner,
+  Replay,
+  type ReplayRows,
+} from './learning.js';
 export {
   LiberoBackend,
   type LiberoBackendOptions,
@@ -29,5 +36,5 @@ export { defaultLiberoBundle, type LiberoBundle, readLiberoBundle } from './libe
 export { liberoHome } from './libero-home.js';
 export { NativePolicy, type PolicyInputs } from './policy.js';
 export { createRuntime, exitAtOnce, type Runtime, type TensorMemory } from './runtime.js';
-export { scope } from './scope.js';
+export { outsideScopes, scope } from './scope.js';
 export { readTensors, Tensor, type TypedArrayOf, writeTensors } from './tensor.js';

@@ -16,6 +16,13 @@ export interface AgentObservation {
   state: Tensor;
 }
 
+export interface ActOptions {
+  /** Keys the draw. */
+  step: number;
+  /** True: the mean of the distribution; false, the default, draws from it. */
+  deterministic?: boolean;
+}
+
 /** The acting agent: its own copy of the actor, stamped with the learner's version. */
 export class Agent {
   /** @internal */
@@ -29,16 +36,22 @@ export class Agent {
    * Noise [B, 32] in (-b, b), float32 on the runtime's device.
    * `step` keys the draw: row e takes the stream "agent.act" at (step, env e).
    */
-  act(
-    observation: AgentObservation,
-    options: { step: number; deterministic?: boolean },
-  ): Promise<Tensor<'float32'>> {
+  act(observation: AgentObservation, options: ActOptions): Promise<Tensor<'float32'>> {
     return translateAsync(async () => {
       const { frame, state } = observation;
-      const deterministic = options.deterministic ?? false;
-      return new Tensor<'float32'>(
-        await this.raw.act(frame?.raw ?? null, state.raw, options.step, deterministic),
-      );
+      const { step, deterministic = false } = options;
+      const noise = await this.raw.act(frame?.raw ?? null, state.raw, step, deterministic);
+      return new Tensor<'float32'>(noise);
+    });
+  }
+
+  /** As `act`, and the event loop waits for it. */
+  actSync(observation: AgentObservation, options: ActOptions): Tensor<'float32'> {
+    return translate(() => {
+      const { frame, state } = observation;
+      const { step, deterministic = false } = options;
+      const noise = this.raw.act(frame?.raw ?? null, state.raw, step, deterministic, true);
+      return new Tensor<'float32'>(noise);
     });
   }
 

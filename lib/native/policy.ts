@@ -1,4 +1,9 @@
-import type { RawCancellation, RawFrozenPolicy, RawPolicySpec } from './binding.js';
+import type {
+  RawCancellation,
+  RawFrozenPolicy,
+  RawPolicyInputs,
+  RawPolicySpec,
+} from './binding.js';
 import { translate, translateAsync } from './errors.js';
 import type { Runtime } from './runtime.js';
 import { Tensor } from './tensor.js';
@@ -27,9 +32,27 @@ export class NativePolicy {
   readonly #runtime: Runtime;
   readonly #raw: RawFrozenPolicy;
 
-  constructor(runtime: Runtime, file: string, spec: RawPolicySpec) {
+  private constructor(runtime: Runtime, raw: RawFrozenPolicy) {
     this.#runtime = runtime;
-    this.#raw = translate(() => new runtime.binding.FrozenPolicy(file, spec, runtime.device));
+    this.#raw = raw;
+  }
+
+  /** Reads a policy.pt whose hash has been checked: TorchScript is a program. */
+  static load(runtime: Runtime, file: string, spec: RawPolicySpec): NativePolicy {
+    const { binding, device } = runtime;
+    return new NativePolicy(
+      runtime,
+      translate(() => binding.FrozenPolicy.load(file, spec, device, true)),
+    );
+  }
+
+  /** As `load`, on the inference thread: the event loop goes on. */
+  static async open(runtime: Runtime, file: string, spec: RawPolicySpec): Promise<NativePolicy> {
+    const { binding, device } = runtime;
+    return new NativePolicy(
+      runtime,
+      await translateAsync(() => binding.FrozenPolicy.load(file, spec, device)),
+    );
   }
 
   /**
@@ -47,16 +70,17 @@ export class NativePolicy {
     signal?: AbortSignal,
   ): Promise<Tensor<'float32'>> {
     return this.#cancellable(signal, async (cancellation) => {
-      const { state, tokens, tokenMask, imageMasks } = inputs;
-      const raw = {
-        images: inputs.images.map((tensor) => tensor.raw),
-        states: state.raw,
-        tokens: tokens.raw,
-        tokenMask: tokenMask.raw,
-        imageMasks: imageMasks?.raw ?? null,
-      };
+      const raw = rawInputs(inputs);
       return new Tensor<'float32'>(await this.#raw.sample(raw, noise.raw, numSteps, cancellation));
     });
+  }
+
+  /** As `sample`, and the event loop waits for it: behind what is queued on the inference thread. */
+  sampleSync(inputs: PolicyInputs, noise: Tensor, numSteps = 0): Tensor<'float32'> {
+    const raw = rawInputs(inputs);
+    return translate(
+      () => new Tensor<'float32'>(this.#raw.sample(raw, noise.raw, numSteps, null, true)),
+    );
   }
 
   /**
@@ -71,6 +95,11 @@ export class NativePolicy {
 
   get parameterCount(): number {
     return translate(() => this.#raw.parameterCount());
+  }
+
+  /** CRC-32C of the bytes of every parameter and buffer, by name. */
+  parameterChecksums(): Promise<Record<string, number>> {
+    return translateAsync(() => this.#raw.parameterChecksums());
   }
 
   /** Gives the weights back once no call is under way. Idempotent; later calls are errors. */
@@ -96,4 +125,15 @@ export class NativePolicy {
       signal?.removeEventListener('abort', cancel);
     }
   }
+}
+
+function rawInputs(inputs: PolicyInputs): RawPolicyInputs {
+  const { images, state, tokens, tokenMask, imageMasks } = inputs;
+  return {
+    images: images.map((tensor) => tensor.raw),
+    states: state.raw,
+    tokens: tokens.raw,
+    tokenMask: tokenMask.raw,
+    imageMasks: imageMasks?.raw ?? null,
+  };
 }

@@ -1,5 +1,6 @@
+import { type TimedOut, withinDeadline } from '../deadline.js';
 import { PolicyError, UsageError } from '../errors.js';
-import { createRuntime, type Runtime } from '../native/index.js';
+import { createRuntime, type Runtime, scope } from '../native/index.js';
 import { metadataOf, type PolicyMetadata } from './metadata.js';
 import { drawnNoise, type Noise, type NoiseBatch, noiseBatch } from './noise.js';
 import { FrozenPolicy } from './policy.js';
@@ -11,6 +12,7 @@ export interface ActionChunk {
   actions: Float32Array;
   /** [horizon, action_dim], or [M, horizon, action_dim] where several noises were given. */
   shape: readonly number[];
+  timedOut?: false;
 }
 
 export interface PolicyLoadOptions {
@@ -26,18 +28,25 @@ export interface PolicyLoadOptions {
 interface CallOptions {
   /** Euler steps of the flow; those of training or the policy's own unless given. */
   numSteps?: number;
-  /** Of a steered policy: false draws from the agent's distribution; true, the default, its mean. */
+  /** Of a steered policy: false draws from the agent's distribution; true, the default, its mean */
   deterministic?: boolean;
-  /** Stops the call; its promise rejects with the signal's reason. */
-  signal?: AbortSignal;
 }
 
-export interface InferOptions extends CallOptions {
+export interface InferSyncOptions extends CallOptions {
   /** In place of what the agent would choose, or of a draw from N(0, I). */
   noise?: Noise;
 }
 
+export interface InferOptions extends InferSyncOptions {
+  /** Stops the call; its promise rejects with the signal's reason. */
+  signal?: AbortSignal;
+  /** Milliseconds after which the answer is `{ timedOut: true }`: actions never come late. */
+  deadlineMs?: number;
+}
+
 export interface InferBatchOptions extends CallOptions {
+  /** Stops the call; its promise rejects with the signal's reason. */
+  signal?: AbortSignal;
   /** One entry an observation, each with as many noises. */
   noise?: readonly Noise[];
 }
@@ -54,11 +63,15 @@ export interface InferBatchOptions extends CallOptions {
  *       prompt: 'pick up the black bowl',
  *     });
  *
- * Calls may overlap: they are computed one after another, off the event loop.
+ * Calls may overlap: they are computed one after another, off the event loop. A control loop that
+ * would rather wait than turn the event loop calls `inferSync`.
  */
 export class Policy implements Disposable {
   readonly metadata: PolicyMetadata;
   private drawn = 0;
+  /** Calls under way, and whether the weights are to go with the last of them. */
+  private calls = 0;
+  private disposed = false;
 
   private constructor(
     private readonly runtime: Runtime,
@@ -106,11 +119,22 @@ export class Policy implements Disposable {
    *   given; _TOKENIZER for a new prompt where the folder has no tokenizer; _NOT_FINITE if an action
    *   is not a finite number: none leaves; UsageError ERR_DSRL_NOISE, _NUM_STEPS, _DISPOSED
    */
-  async infer(observation: RobotObservation, options: InferOptions = {}): Promise<ActionChunk> {
-    const { noise, ...rest } = options;
+  infer(
+    observation: RobotObservation,
+    options: InferOptions & { deadlineMs: number },
+  ): Promise<ActionChunk | TimedOut>;
+  infer(observation: RobotObservation, options?: InferOptions): Promise<ActionChunk>;
+  async infer(
+    observation: RobotObservation,
+    options: InferOptions = {},
+  ): Promise<ActionChunk | TimedOut> {
+    const { noise, deadlineMs, signal, ...rest } = options;
     const batch = noise === undefined ? rest : { ...rest, noise: [noise] };
-    const [chunk] = await this.inferBatch([observation], batch);
-    return chunk as ActionChunk;
+    return withinDeadline({ deadlineMs, signal }, async (stop) => {
+      const given = stop === undefined ? batch : { ...batch, signal: stop };
+      const [chunk] = await this.inferBatch([observation], given);
+      return chunk as ActionChunk;
+    });
   }
 
   /**
@@ -121,39 +145,100 @@ export class Policy implements Disposable {
     observations: readonly RobotObservation[],
     options: InferBatchOptions = {},
   ): Promise<ActionChunk[]> {
-    const { noise, numSteps, signal } = options;
+    const { signal } = options;
     signal?.throwIfAborted();
+    this.refuseDisposed();
     if (observations.length === 0) return [];
-    const held: Disposable[] = [];
-    const hold = <T extends Disposable>(thing: T): T => {
-      held.push(thing);
-      return thing;
-    };
+    this.calls += 1;
     try {
-      const batch = batchOf(this.runtime, this.frozen.metadata, observations, hold);
-      const rows = observations.length;
-      const { steering, frozen } = this;
-      if (noise === undefined && steering !== null) {
-        const steps = numSteps ?? steering.file.num_steps ?? undefined;
-        const chosen = hold(await steering.noise(batch, options.deterministic ?? true));
-        const actions = hold(await frozen.sample(batch, chosen, steps, signal));
-        return this.chunks(actions.read(), rows, null);
-      }
-      const noises = this.noises(rows, noise);
-      const initial = hold(noises.tensor);
-      const actions = hold(await frozen.sample(batch, initial, numSteps, signal));
-      return this.chunks(actions.read(), rows, noises.perObservation);
+      const { values, noises } = await scope(() => this.sampled(observations, options));
+      return this.chunks(values, observations.length, noises);
     } finally {
-      for (const thing of held) thing[Symbol.dispose]();
+      this.calls -= 1;
+      if (this.disposed && this.calls === 0) this.frozen.dispose();
     }
+  }
+
+  /**
+   * As `infer`, and the event loop waits for it: for the control loop of a small policy. It stands
+   * behind the calls that are under way. The prompt has to be one of policy.json, or used or
+   * prepared before.
+   *
+   * @param out receives the actions; its length is the product of the chunk's shape
+   * @returns `out`
+   * @throws as `infer`; UsageError ERR_DSRL_OUTPUT for an `out` of another length
+   */
+  inferSync(
+    observation: RobotObservation,
+    out: Float32Array,
+    options: InferSyncOptions = {},
+  ): Float32Array {
+    this.refuseDisposed();
+    return scope(() => {
+      const { frozen, steering, runtime } = this;
+      const { noise, deterministic = true } = options;
+      const batch = batchOf(runtime, frozen.metadata, [observation]);
+      const steered = noise === undefined ? steering : null;
+      const initial =
+        steered?.noiseSync(batch, deterministic) ??
+        this.noises(1, noise === undefined ? undefined : [noise]).tensor;
+      const size = this.chunkSize * (initial.shape[0] ?? 1);
+      if (!(out instanceof Float32Array) || out.length !== size) {
+        throw new UsageError(
+          'ERR_DSRL_OUTPUT',
+          `the actions are ${size} numbers, not ${out?.length}`,
+          {
+            hint: `give \`new Float32Array(${size})\``,
+          },
+        );
+      }
+      const steps = options.numSteps ?? steered?.file.num_steps ?? undefined;
+      return frozen.sampleSync(batch, initial, steps).read(out);
+    });
+  }
+
+  /** Turns a prompt into tokens before `inferSync` needs them. */
+  async prepare(prompt: string): Promise<void> {
+    this.refuseDisposed();
+    await this.frozen.prepare(prompt);
   }
 
   /** Gives the weights back once no call is under way. Idempotent; later calls are errors. */
   dispose(): void {
-    this.frozen.dispose();
+    this.disposed = true;
+    if (this.calls === 0) this.frozen.dispose();
   }
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  private get chunkSize(): number {
+    const [horizon, width] = this.metadata.actions.shape;
+    return horizon * width;
+  }
+
+  private refuseDisposed(): void {
+    if (!this.disposed) return;
+    throw new UsageError('ERR_DSRL_DISPOSED', 'the policy has been disposed of', {
+      hint: 'load it again, or dispose of it later',
+    });
+  }
+
+  private async sampled(
+    observations: readonly RobotObservation[],
+    { noise, numSteps, deterministic = true, signal }: InferBatchOptions,
+  ): Promise<{ values: Float32Array; noises: number | null }> {
+    const { steering, frozen, runtime } = this;
+    const batch = batchOf(runtime, frozen.metadata, observations);
+    if (noise === undefined && steering !== null) {
+      const steps = numSteps ?? steering.file.num_steps ?? undefined;
+      const chosen = await steering.noise(batch, deterministic);
+      const actions = await frozen.sample(batch, chosen, steps, signal);
+      return { values: actions.read(), noises: null };
+    }
+    const { tensor, perObservation } = this.noises(observations.length, noise);
+    const actions = await frozen.sample(batch, tensor, numSteps, signal);
+    return { values: actions.read(), noises: perObservation };
   }
 
   private noises(rows: number, noise: readonly Noise[] | undefined): NoiseBatch {

@@ -2,6 +2,7 @@ export {
   type ActionChunk,
   type InferBatchOptions,
   type InferOptions,
+  type InferSyncOptions,
   Policy,
   type PolicyLoadOptions,
 } from './api.js';

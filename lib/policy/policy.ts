@@ -31,35 +31,51 @@ export class FrozenPolicy implements Disposable {
   private readonly native: NativePolicy;
   private readonly prompts: PromptTable;
 
-  private constructor(runtime: Runtime, { folder, contract, modelFile }: PolicyArtefact) {
+  private constructor(runtime: Runtime, artefact: PolicyArtefact, native: NativePolicy) {
+    const { folder, contract } = artefact;
     this.metadata = contract;
-    this.native = new NativePolicy(runtime, modelFile, nativeSpec(contract));
+    this.native = native;
     this.prompts = new PromptTable(runtime, folder, contract);
   }
 
   /**
-   * Opens an exported policy.
+   * Opens an exported policy, and the event loop waits for it.
    *
    * @param folder holds policy.json and policy.pt
    * @throws PolicyError ERR_DSRL_POLICY_MISSING, _DAMAGED, _HASH, _LOAD, _CONTRACT, _SPEC
    */
   static load(runtime: Runtime, folder: string): FrozenPolicy {
-    return new FrozenPolicy(runtime, readArtefact(folder));
+    const artefact = readArtefact(folder);
+    const spec = nativeSpec(artefact.contract);
+    return new FrozenPolicy(
+      runtime,
+      artefact,
+      NativePolicy.load(runtime, artefact.modelFile, spec),
+    );
   }
 
   /**
    * As `load`, for a process that has other things to do: policy.pt is hashed piece by piece
-   * between them. Reading it into memory afterwards still takes the event loop: seconds for
-   * several gigabytes.
+   * between them, and read on the inference thread.
    *
-   * @param signal stops the hashing; the promise rejects with its reason
+   * @param signal stops the hashing, and drops what was read; the promise rejects with its reason
    */
   static async open(runtime: Runtime, folder: string, signal?: AbortSignal): Promise<FrozenPolicy> {
-    return new FrozenPolicy(runtime, await openArtefact(folder, signal));
+    const artefact = await openArtefact(folder, signal);
+    const spec = nativeSpec(artefact.contract);
+    const native = await NativePolicy.open(runtime, artefact.modelFile, spec);
+    if (signal?.aborted) native.dispose();
+    signal?.throwIfAborted();
+    return new FrozenPolicy(runtime, artefact, native);
   }
 
   get parameterCount(): number {
     return this.native.parameterCount;
+  }
+
+  /** CRC-32C of the bytes of every parameter and buffer, by name: what is frozen stays the same. */
+  parameterChecksums(): Promise<Record<string, number>> {
+    return this.native.parameterChecksums();
   }
 
   /**
@@ -119,15 +135,47 @@ export class FrozenPolicy implements Disposable {
     numSteps: number = this.metadata.num_steps,
     signal?: AbortSignal,
   ): Promise<Tensor<'float32'>> {
-    if (!Number.isInteger(numSteps) || numSteps < 1) {
-      throw new UsageError('ERR_DSRL_NUM_STEPS', `${numSteps} Euler steps cannot be taken`, {
-        hint: `give a whole number of at least 1, or none for ${this.metadata.num_steps}`,
-      });
+    const images = this.checked(observation, numSteps);
+    const prompts = await this.prompts.tokensOf(observation.prompts);
+    return this.native.sample(
+      { images, state: observation.state, ...prompts },
+      noise,
+      numSteps,
+      signal,
+    );
+  }
+
+  /**
+   * As `sample`, and the event loop waits for it. Opens no tokenizer: a prompt has to stand in
+   * policy.json, or to have been used or prepared before.
+   */
+  sampleSync(
+    observation: PolicyObservation,
+    noise: Tensor<'float32'>,
+    numSteps: number = this.metadata.num_steps,
+  ): Tensor<'float32'> {
+    const images = this.checked(observation, numSteps);
+    const prompts = this.prompts.tokensNow(observation.prompts);
+    return this.native.sampleSync(
+      { images, state: observation.state, ...prompts },
+      noise,
+      numSteps,
+    );
+  }
+
+  /** Turns a prompt into tokens, for later calls. */
+  async prepare(prompt: string): Promise<void> {
+    await this.prompts.tokensOf([prompt]);
+  }
+
+  /** The pictures in the policy's order. */
+  private checked(observation: PolicyObservation, numSteps: number): Tensor[] {
+    if (Number.isInteger(numSteps) && numSteps >= 1) {
+      return checkObservation(this.metadata, observation);
     }
-    const images = checkObservation(this.metadata, observation);
-    const { tokens, tokenMask } = await this.prompts.tokensOf(observation.prompts);
-    const inputs = { images, state: observation.state, tokens, tokenMask };
-    return this.native.sample(inputs, noise, numSteps, signal);
+    throw new UsageError('ERR_DSRL_NUM_STEPS', `${numSteps} Euler steps cannot be taken`, {
+      hint: `give a whole number of at least 1, or none for ${this.metadata.num_steps}`,
+    });
   }
 
   /** See NativePolicy.sampleFile. */

@@ -1,4 +1,5 @@
-import { type Runtime, Tensor } from '../native/index.js';
+import { PolicyError } from '../errors.js';
+import { outsideScopes, type Runtime, Tensor } from '../native/index.js';
 import type { PolicyContract } from './contract.js';
 import { type EncodedPrompt, openTokenizer, type Tokenizer } from './tokenizer.js';
 
@@ -31,6 +32,27 @@ export class PromptTable {
 
   /** @throws PolicyError ERR_DSRL_POLICY_TOKENIZER, _HASH for a new prompt: see openTokenizer */
   async tokensOf(prompts: readonly string[]): Promise<PromptTokens> {
+    const encoded: EncodedPrompt[] = [];
+    for (const prompt of prompts) encoded.push(this.known(prompt) ?? (await this.encode(prompt)));
+    return this.answer(prompts, encoded);
+  }
+
+  /** As `tokensOf`, for prompts that need no tokenizer: those of policy.json, and earlier ones. */
+  tokensNow(prompts: readonly string[]): PromptTokens {
+    const encoded = prompts.map((prompt) => {
+      const known = this.known(prompt);
+      if (known !== undefined) return known;
+      throw new PolicyError(
+        'ERR_DSRL_POLICY_TOKENIZER',
+        `the prompt \`${shortened(prompt)}\` has no tokens yet, and a call that blocks opens no ` +
+          'tokenizer',
+        { hint: 'type `await policy.prepare(prompt)` once, before the control loop' },
+      );
+    });
+    return this.answer(prompts, encoded);
+  }
+
+  private answer(prompts: readonly string[], encoded: readonly EncodedPrompt[]): PromptTokens {
     const { last } = this;
     if (last?.prompts.length === prompts.length) {
       if (last.prompts.every((prompt, row) => prompt === prompts[row])) return last.answer;
@@ -38,16 +60,16 @@ export class PromptTable {
     const width = this.contract.prompt_length;
     const ids = new BigInt64Array(prompts.length * width);
     const mask = new Uint8Array(prompts.length * width);
-    for (const [row, prompt] of prompts.entries()) {
-      const { tokens, length } = this.known(prompt) ?? (await this.encode(prompt));
+    for (const [row, { tokens, length }] of encoded.entries()) {
       ids.set(tokens.map(BigInt), row * width);
       mask.fill(1, row * width, row * width + length);
     }
     const shape = [prompts.length, width];
-    const answer = {
+    // They are kept for later calls, whatever scope this one is in.
+    const answer = outsideScopes(() => ({
       tokens: Tensor.from(this.runtime, ids, shape, 'int64'),
       tokenMask: Tensor.from(this.runtime, mask, shape, 'bool'),
-    };
+    }));
     this.last = { prompts: [...prompts], answer };
     return answer;
   }

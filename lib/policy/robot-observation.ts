@@ -13,16 +13,14 @@ export interface RobotObservation {
 }
 
 /**
- * Observations of robots as one batch of handles, which the caller disposes of.
+ * Observations of robots as one batch of handles, which are the scope's in which it is called.
  *
- * @param hold is given each handle as soon as it is made
  * @throws PolicyError ERR_DSRL_POLICY_CONTRACT that names what is declared and what was found
  */
 export function batchOf(
   runtime: Runtime,
   policy: PolicyContract,
   observations: readonly RobotObservation[],
-  hold: <T extends Disposable>(handle: T) => T,
 ): PolicyObservation {
   const states = new Float32Array(observations.length * policy.state_dim);
   for (const [row, { state }] of observations.entries()) {
@@ -32,11 +30,11 @@ export function batchOf(
   const rows = observations.map(({ images }) => images ?? {});
   const images: Record<string, Tensor<'uint8'>> = {};
   for (const camera of policy.cameras) {
-    images[camera] = hold(stackPictures(runtime, policy, camera, rows));
+    images[camera] = stackPictures(runtime, policy, camera, rows);
   }
   return {
     images,
-    state: hold(Tensor.from(runtime, states, shape, 'float32')),
+    state: Tensor.from(runtime, states, shape, 'float32'),
     prompts: observations.map(({ prompt }) => {
       if (typeof prompt === 'string') return prompt;
       throw mismatch(`the observation's prompt is ${prompt}`, 'give the instruction as a text');

@@ -92,20 +92,37 @@ export class Steering {
   }
 
   /** Noise [B, noise_dim] for what the robots show; sampled draws differ from call to call. */
-  async noise(
-    observation: { images: Readonly<Record<string, Tensor<'uint8'>>>; state: Tensor<'float32'> },
-    deterministic: boolean,
-  ): Promise<Tensor<'float32'>> {
-    const { image_size: size } = this.file.sizes;
-    const picture = this.camera === undefined ? undefined : observation.images[this.camera];
-    // As in training: the first camera's picture, resized once.
-    const frame =
-      size === 0 || picture === undefined ? null : resizeFrames(this.runtime, picture, size);
+  async noise(observation: Seen, deterministic: boolean): Promise<Tensor<'float32'>> {
+    const { frame, state } = this.framed(observation);
     try {
-      const { state } = observation;
       return await this.agent.act({ frame, state }, { step: this.step++, deterministic });
     } finally {
-      if (frame !== null && frame !== picture) frame.dispose();
+      frame?.dispose();
     }
   }
+
+  /** As `noise`, and the event loop waits for it. */
+  noiseSync(observation: Seen, deterministic: boolean): Tensor<'float32'> {
+    const { frame, state } = this.framed(observation);
+    try {
+      return this.agent.actSync({ frame, state }, { step: this.step++, deterministic });
+    } finally {
+      frame?.dispose();
+    }
+  }
+
+  /** As in training: the first camera's picture, resized once. The frame is the caller's. */
+  private framed({ images, state }: Seen) {
+    const { image_size: size } = this.file.sizes;
+    const picture = this.camera === undefined ? undefined : images[this.camera];
+    if (size === 0 || picture === undefined) return { frame: null, state };
+    const frame = resizeFrames(this.runtime, picture, size);
+    // Where the size is right the frame is the picture's own handle, which is not ours to dispose.
+    return { frame: frame === picture ? frame.slice(0, 0) : frame, state };
+  }
+}
+
+interface Seen {
+  images: Readonly<Record<string, Tensor<'uint8'>>>;
+  state: Tensor<'float32'>;
 }

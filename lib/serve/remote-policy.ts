@@ -1,3 +1,4 @@
+import { type Limits, type TimedOut, withinDeadline } from '../deadline.js';
 import type { Packable } from './decode.js';
 import { NdArray } from './ndarray.js';
 import { liberoKeys, type ObservationKeys } from './openpi-keys.js';
@@ -9,6 +10,14 @@ export interface RemoteObservation {
   images: Readonly<Record<string, { data: Uint8Array; height: number; width: number }>>;
   state: ArrayLike<number>;
   prompt: string;
+}
+
+export interface RemoteChunk {
+  /** Robot actions, row by row. */
+  actions: Float32Array;
+  /** [horizon, action_dim] */
+  shape: readonly number[];
+  timedOut?: false;
 }
 
 export interface RemotePolicyOptions extends ConnectOptions {
@@ -43,13 +52,19 @@ export class RemotePolicy implements Disposable {
   }
 
   /**
-   * @returns actions row by row, with their shape [horizon, action_dim]
+   * @param options `deadlineMs` milliseconds after which the answer is `{ timedOut: true }`
    * @throws RuntimeFailure ERR_DSRL_REMOTE_FAILED with the server's words, _DISCONNECTED
    */
-  async infer(
+  infer(
     observation: RemoteObservation,
-    options: { signal?: AbortSignal } = {},
-  ): Promise<{ actions: Float32Array; shape: readonly number[] }> {
+    options: { signal?: AbortSignal; deadlineMs: number },
+  ): Promise<RemoteChunk | TimedOut>;
+  infer(observation: RemoteObservation, options?: { signal?: AbortSignal }): Promise<RemoteChunk>;
+  infer(observation: RemoteObservation, options: Limits = {}): Promise<RemoteChunk | TimedOut> {
+    return withinDeadline(options, (signal) => this.ask(observation, signal));
+  }
+
+  private async ask(observation: RemoteObservation, signal?: AbortSignal): Promise<RemoteChunk> {
     const { images, state, prompt } = observation;
     const keys = this.keys ?? liberoKeys(Object.keys(images));
     const request: Record<string, Packable> = { [keys.prompt]: prompt };
@@ -59,7 +74,7 @@ export class RemotePolicy implements Disposable {
     }
     const [stateKey = 'state'] = typeof keys.state === 'string' ? [keys.state] : keys.state;
     request[stateKey] = new NdArray(Float32Array.from(state), [state.length]);
-    const answer = await this.client.request(request, options.signal);
+    const answer = await this.client.request(request, signal);
     const actions = (answer as { actions?: unknown } | null)?.actions;
     if (actions instanceof NdArray) {
       return { actions: actions.toFloat32(), shape: actions.shape };

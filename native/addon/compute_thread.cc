@@ -1,6 +1,7 @@
 #include "addon/compute_thread.h"
 
 #include <cstdlib>
+#include <future>
 #include <optional>
 #include <set>
 
@@ -28,9 +29,8 @@ void stop_at_exit() {
 }  // namespace
 
 struct ComputeThread::Job {
-  Job(Napi::Env env, Work body)
-      : deferred(Napi::Promise::Deferred::New(env)), work(std::move(body)) {}
-  Napi::Promise::Deferred deferred;
+  explicit Job(Work body) : work(std::move(body)) {}
+  std::optional<Napi::Promise::Deferred> deferred;  // none: somebody waits for the job itself
   Work work;
   MakeValue make_value;
   std::exception_ptr failure;
@@ -80,8 +80,27 @@ void ComputeThread::stop() {
 }
 
 Napi::Promise ComputeThread::run(Napi::Env env, Work work) {
-  auto job = std::make_unique<Job>(env, std::move(work));
-  const Napi::Promise promise = job->deferred.Promise();
+  auto job = std::make_unique<Job>(std::move(work));
+  job->deferred = Napi::Promise::Deferred::New(env);
+  const Napi::Promise promise = job->deferred->Promise();
+  enqueue(std::move(job));
+  // The event loop stays alive while work is under way, and only then.
+  if (queue_->pending++ == 0) queue_->to_javascript.Ref(env);
+  return promise;
+}
+
+Napi::Value ComputeThread::wait(Napi::Env env, Work work) {
+  // Shared: std::function wants to be copied, and the task must not be.
+  const auto task = std::make_shared<std::packaged_task<MakeValue()>>(std::move(work));
+  std::future<MakeValue> made = task->get_future();
+  enqueue(std::make_unique<Job>([task]() -> MakeValue {
+    (*task)();
+    return {};
+  }));
+  return made.get()(env);
+}
+
+void ComputeThread::enqueue(std::unique_ptr<Job> job) {
   {
     const std::lock_guard<std::mutex> lock(queue_->mutex);
     if (queue_->stopping) {
@@ -89,10 +108,7 @@ Napi::Promise ComputeThread::run(Napi::Env env, Work work) {
     }
     queue_->jobs.push_back(std::move(job));
   }
-  // The event loop stays alive while work is under way, and only then.
-  if (queue_->pending++ == 0) queue_->to_javascript.Ref(env);
   queue_->wake.notify_one();
-  return promise;
 }
 
 void ComputeThread::loop(std::shared_ptr<Queue> queue) {
@@ -111,6 +127,7 @@ void ComputeThread::loop(std::shared_ptr<Queue> queue) {
       job->failure = std::current_exception();
     }
     job->work = nullptr;  // what the job owns is released here, not on the JavaScript thread
+    if (!job->deferred) continue;
     Job* const settled = job.get();
     const napi_status status = queue->to_javascript.NonBlockingCall(
         settled, [queue](Napi::Env env, Napi::Function, Job* raw) {
@@ -120,9 +137,9 @@ void ComputeThread::loop(std::shared_ptr<Queue> queue) {
           const Napi::HandleScope scope(env);
           try {
             if (done->failure) std::rethrow_exception(done->failure);
-            done->deferred.Resolve(done->make_value(env));
+            done->deferred->Resolve(done->make_value(env));
           } catch (...) {
-            done->deferred.Reject(current_exception(env).Value());
+            done->deferred->Reject(current_exception(env).Value());
           }
         });
     if (status == napi_ok) job.release();

@@ -37,6 +37,10 @@ class ComputeThread {
   /// Queues `work`; the promise settles when it has run.
   Napi::Promise run(Napi::Env env, Work work);
 
+  /// Queues `work` and blocks the JavaScript thread until it has run, for control loops that want
+  /// no turn of the event loop between question and answer. What is queued before runs before.
+  Napi::Value wait(Napi::Env env, Work work);
+
   /// Asks the running job to stop at its next safe point; jobs read the flag through cancelled().
   void cancel() { cancelled_->store(true); }
   std::shared_ptr<std::atomic<bool>> cancelled() const { return cancelled_; }
@@ -47,6 +51,7 @@ class ComputeThread {
  private:
   struct Job;
   struct Queue;
+  void enqueue(std::unique_ptr<Job> job);
   static void loop(std::shared_ptr<Queue> queue);
 
   friend void stop_threads(napi_env env);

@@ -17,6 +17,7 @@ struct Environment {
   Napi::FunctionReference tensor;
   Napi::FunctionReference agent;
   Napi::FunctionReference replay;
+  Napi::FunctionReference policy;
   /// Shared with every handle: at the environment's end handles may be finalised after this.
   std::shared_ptr<TensorLedger> ledger = std::make_shared<TensorLedger>();
   std::unique_ptr<ComputeThread> inference_thread;

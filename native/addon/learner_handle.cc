@@ -59,12 +59,13 @@ Napi::Value AgentHandle::Act(const Napi::CallbackInfo& info) {
     const at::Tensor states = tensor_argument(info[1], "states");
     const int64_t step = info[2].As<Napi::Number>().Int64Value();
     const bool deterministic = info[3].ToBoolean().Value();
-    return Environment::of(info.Env())
-        .inference(info.Env())
-        .run(info.Env(), [agent = agent_, frames, states, step, deterministic]() -> MakeValue {
-          const at::Tensor noise = agent->act(frames, states, step, deterministic);
-          return [noise](Napi::Env env) -> Napi::Value { return TensorHandle::wrap(env, noise); };
-        });
+    const Work act = [agent = agent_, frames, states, step, deterministic]() -> MakeValue {
+      const at::Tensor noise = agent->act(frames, states, step, deterministic);
+      return [noise](Napi::Env env) -> Napi::Value { return TensorHandle::wrap(env, noise); };
+    };
+    ComputeThread& thread = Environment::of(info.Env()).inference(info.Env());
+    if (info[4].ToBoolean().Value()) return thread.wait(info.Env(), act);
+    return thread.run(info.Env(), act);
   });
 }
 

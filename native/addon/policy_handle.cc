@@ -21,19 +21,38 @@ StopRequest stop_request(const Napi::Value& cancellation, const ComputeThread& t
 }  // namespace
 
 void PolicyHandle::Register(Napi::Env env, Napi::Object exports) {
-  exports.Set("FrozenPolicy",
-              DefineClass(env, "FrozenPolicy",
-                          {InstanceMethod("sample", &PolicyHandle::Sample),
-                           InstanceMethod("sampleFile", &PolicyHandle::SampleFile),
-                           InstanceMethod("parameterCount", &PolicyHandle::ParameterCount),
-                           InstanceMethod("dispose", &PolicyHandle::Dispose)}));
+  const Napi::Function constructor = DefineClass(
+      env, "FrozenPolicy",
+      {StaticMethod("load", &PolicyHandle::Load), InstanceMethod("sample", &PolicyHandle::Sample),
+       InstanceMethod("sampleFile", &PolicyHandle::SampleFile),
+       InstanceMethod("parameterCount", &PolicyHandle::ParameterCount),
+       InstanceMethod("parameterChecksums", &PolicyHandle::ParameterChecksums),
+       InstanceMethod("dispose", &PolicyHandle::Dispose)});
+  Environment::of(env).policy = Napi::Persistent(constructor);
+  exports.Set("FrozenPolicy", constructor);
 }
 
 PolicyHandle::PolicyHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<PolicyHandle>(info) {
-  guarded(info.Env(), [&] {
-    policy_ = std::make_shared<FrozenPolicy>(info[0].As<Napi::String>().Utf8Value(),
-                                             policy_spec(info[1].As<Napi::Object>()),
-                                             at::Device(info[2].As<Napi::String>().Utf8Value()));
+  if (info.Length() != 1 || !info[0].IsExternal()) {
+    throw Napi::TypeError::New(info.Env(), "a policy has no public constructor: use load");
+  }
+  policy_ = *info[0].As<Napi::External<std::shared_ptr<FrozenPolicy>>>().Data();
+}
+
+Napi::Value PolicyHandle::Load(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Work load = [file = info[0].As<Napi::String>().Utf8Value(),
+                       spec = policy_spec(info[1].As<Napi::Object>()),
+                       device = at::Device(info[2].As<Napi::String>().Utf8Value())]() -> MakeValue {
+      auto policy = std::make_shared<FrozenPolicy>(file, spec, device);
+      return [policy](Napi::Env env) mutable -> Napi::Value {
+        const auto shared = Napi::External<std::shared_ptr<FrozenPolicy>>::New(env, &policy);
+        return Environment::of(env).policy.New({shared});
+      };
+    };
+    ComputeThread& thread = Environment::of(info.Env()).inference(info.Env());
+    if (info[3].ToBoolean().Value()) return thread.wait(info.Env(), load);
+    return thread.run(info.Env(), load);
   });
 }
 
@@ -52,14 +71,13 @@ Napi::Value PolicyHandle::Sample(const Napi::CallbackInfo& info) {
     const at::Tensor noise = tensor_argument(info[1], "noise");
     const int64_t steps = info[2].As<Napi::Number>().Int64Value();
     ComputeThread& thread = Environment::of(info.Env()).inference(info.Env());
-    return thread.run(info.Env(),
-                      [policy = policy(), observation, noise, steps,
-                       stop = stop_request(info[3], thread)]() -> MakeValue {
-                        const at::Tensor actions = policy->sample(observation, noise, steps, stop);
-                        return [actions](Napi::Env env) -> Napi::Value {
-                          return TensorHandle::wrap(env, actions);
-                        };
-                      });
+    const Work sample = [policy = policy(), observation, noise, steps,
+                         stop = stop_request(info[3], thread)]() -> MakeValue {
+      const at::Tensor actions = policy->sample(observation, noise, steps, stop);
+      return [actions](Napi::Env env) -> Napi::Value { return TensorHandle::wrap(env, actions); };
+    };
+    if (info[4].ToBoolean().Value()) return thread.wait(info.Env(), sample);
+    return thread.run(info.Env(), sample);
   });
 }
 
@@ -80,6 +98,20 @@ Napi::Value PolicyHandle::SampleFile(const Napi::CallbackInfo& info) {
 Napi::Value PolicyHandle::ParameterCount(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     return Napi::Number::New(info.Env(), static_cast<double>(policy()->runner().parameter_count()));
+  });
+}
+
+Napi::Value PolicyHandle::ParameterChecksums(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Work sum = [policy = policy()]() -> MakeValue {
+      const auto checksums = policy->runner().parameter_checksums();
+      return [checksums](Napi::Env env) -> Napi::Value {
+        Napi::Object object = Napi::Object::New(env);
+        for (const auto& [name, sum] : checksums) object.Set(name, static_cast<double>(sum));
+        return object;
+      };
+    };
+    return Environment::of(info.Env()).inference(info.Env()).run(info.Env(), sum);
   });
 }
 

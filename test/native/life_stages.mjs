@@ -68,8 +68,9 @@ const STAGES = {
   },
   'disposed of a policy': async () => {
     const policy = await Policy.load(policyFolder, { device: 'cpu' });
-    await policy.infer(reading);
+    const last = policy.infer(reading);
     policy.dispose();
+    await last;
     return [];
   },
 };

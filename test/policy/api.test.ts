@@ -1,55 +1,27 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
+import { createRuntime, FrozenPolicy, Policy, Tensor } from '../../lib/index.js';
 import {
-  createRuntime,
-  type DsrlError,
-  FrozenPolicy,
-  Policy,
-  type RobotObservation,
-  randomNormal,
-  Tensor,
-} from '../../lib/index.js';
-
-const SHIPPED = fileURLToPath(new URL('../../policies/tabletop', import.meta.url));
-const [SIDE, HORIZON, WIDTH, ACTION] = [64, 5, 32, 7];
+  ACTION,
+  editedPolicy,
+  failure,
+  HORIZON,
+  noise,
+  observation,
+  SHIPPED,
+  SIDE,
+  WIDTH,
+} from '../support/policy.js';
 
 const runtime = createRuntime({ device: 'cpu' });
 const root = mkdtempSync(join(tmpdir(), 'dsrl-api-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
+const edited = (edit: (json: Record<string, unknown>) => void) => editedPolicy(root, edit);
+
 const policy = await Policy.load(SHIPPED, { device: 'cpu' });
-
-/** A scene that differs with its number. */
-function observation(scene = 0): RobotObservation {
-  const main = Uint8Array.from({ length: SIDE * SIDE * 3 }, (_, i) => (i * (scene + 3)) % 256);
-  const state = [0.5, 0.1 * scene, 0.2, 3.1, 0, 0, 0.02, -0.02];
-  return { images: { main }, state, prompt: 'tidy' };
-}
-
-function noise(index = 0, length = WIDTH): Float32Array {
-  return Float32Array.from({ length }, (_, i) => Math.sin(17 * index + i + 1));
-}
-
-async function failure(promise: Promise<unknown>): Promise<DsrlError> {
-  return promise.then(
-    () => expect.fail('it was accepted'),
-    (error) => error,
-  );
-}
-
-/** A copy of the policy that ships with an edited policy.json. */
-function edited(edit: (json: Record<string, unknown>) => void): string {
-  const folder = mkdtempSync(join(root, 'policy-'));
-  cpSync(SHIPPED, folder, { recursive: true });
-  const file = join(folder, 'policy.json');
-  const json = JSON.parse(readFileSync(file, 'utf8'));
-  edit(json);
-  writeFileSync(file, JSON.stringify(json));
-  return folder;
-}
 
 describe('what it declares', () => {
   test('names, shapes, dtypes, statistics and the chunk', () => {
@@ -158,102 +130,6 @@ describe('inference', () => {
     for (const [index, answer] of answers.entries()) {
       expect(await policy.infer(observation(index), { noise: noise(index) })).toEqual(answer);
     }
-  });
-});
-
-describe('noise', () => {
-  test('of one vector is used for all of the horizon', async () => {
-    const whole = new Float32Array(HORIZON * WIDTH);
-    for (let step = 0; step < HORIZON; step++) whole.set(noise(), step * WIDTH);
-    const tiled = await policy.infer(observation(), { noise: noise() });
-    expect(await policy.infer(observation(), { noise: whole })).toEqual(tiled);
-    const free = await policy.infer(observation(), { noise: noise(0, HORIZON * WIDTH) });
-    expect(free.actions).not.toEqual(tiled.actions);
-  });
-
-  test('that nobody gives is the stream `policy` at (seed, draw, row)', async () => {
-    const seeded = await Policy.load(SHIPPED, { device: 'cpu', seed: 2n ** 63n + 5n });
-    const rowOf = (step: number, row: number) => {
-      const drawn = randomNormal(runtime, 2n ** 63n + 5n, 'policy', step, 3, HORIZON * WIDTH);
-      return drawn.read().slice(row * HORIZON * WIDTH, (row + 1) * HORIZON * WIDTH);
-    };
-    const first = await seeded.infer(observation());
-    expect(first).toEqual(await policy.infer(observation(), { noise: rowOf(0, 0) }));
-    await seeded.infer(observation(), { noise: noise() }); // draws nothing
-    const scenes = [observation(1), observation(2)];
-    const batch = await seeded.inferBatch(scenes);
-    const given = await policy.inferBatch(scenes, { noise: [rowOf(1, 0), rowOf(1, 1)] });
-    expect(batch).toEqual(given);
-    const twin = await Policy.load(SHIPPED, { device: 'cpu', seed: 2n ** 63n + 5n });
-    expect(await twin.infer(observation())).toEqual(first);
-    const other = await Policy.load(SHIPPED, { device: 'cpu', seed: 1 });
-    expect((await other.infer(observation())).actions).not.toEqual(first.actions);
-  });
-
-  test('of several kinds for one observation gives a chunk each', async () => {
-    const noises = [noise(1), noise(2), noise(3, HORIZON * WIDTH)];
-    const alone = await Promise.all(
-      noises.map((one) => policy.infer(observation(), { noise: one })),
-    );
-    const { actions, shape } = await policy.infer(observation(), { noise: noises });
-    expect(shape).toEqual([3, HORIZON, ACTION]);
-    const expected = alone.flatMap((chunk) => Array.from(chunk.actions));
-    for (const [index, value] of actions.entries()) {
-      expect(value).toBeCloseTo(expected[index] as number, 4);
-    }
-    const one = await policy.infer(observation(), { noise: [noise(1)] });
-    expect(one.shape).toEqual([1, HORIZON, ACTION]);
-
-    const flat = Float32Array.from([...noise(1), ...noise(2)]);
-    const tensor = Tensor.from(runtime, flat, [2, WIDTH], 'float32');
-    const handles = await policy.infer(observation(), { noise: tensor });
-    expect(handles).toEqual(await policy.infer(observation(), { noise: [noise(1), noise(2)] }));
-  });
-
-  test('of several for each of several observations stays in its row', async () => {
-    const scenes = [observation(1), observation(2)];
-    const noises = [
-      [noise(1), noise(2)],
-      [noise(3), noise(4)],
-    ];
-    const chunks = await policy.inferBatch(scenes, { noise: noises });
-    for (const [row, scene] of scenes.entries()) {
-      expect(chunks[row]?.shape).toEqual([2, HORIZON, ACTION]);
-      const alone = await policy.infer(scene, { noise: noises[row] as Float32Array[] });
-      for (const [index, value] of alone.actions.entries()) {
-        expect(chunks[row]?.actions[index]).toBeCloseTo(value, 4);
-      }
-    }
-  });
-
-  test.each<[string, () => object, RegExp]>([
-    ['a wrong length', () => noise(0, 33), /33 numbers/],
-    ['NaN', () => noise().fill(Number.NaN, 7, 8), /noise\[7\] is NaN/],
-    ['none', () => [], /0 noises/],
-    [
-      'a tensor of another shape',
-      () => Tensor.from(runtime, noise(), [WIDTH], 'float32'),
-      /float32 \[32\]/,
-    ],
-  ])('is refused: %s', async (_, make, message) => {
-    const error = await failure(policy.infer(observation(), { noise: make() as Float32Array }));
-    expect(error.code).toBe('ERR_DSRL_NOISE');
-    expect(error.message).toMatch(message);
-  });
-
-  test('has to be there for each observation, and as often', async () => {
-    const scenes = [observation(), observation(1)];
-    const few = await failure(policy.inferBatch(scenes, { noise: [noise()] }));
-    expect(few).toMatchObject({
-      code: 'ERR_DSRL_NOISE',
-      message: expect.stringContaining('2 observations and 1'),
-    });
-    const uneven = { noise: [[noise()], [noise(), noise(1)]] };
-    const error = await failure(policy.inferBatch(scenes, uneven));
-    expect(error).toMatchObject({
-      code: 'ERR_DSRL_NOISE',
-      message: expect.stringContaining('1, 2 noises'),
-    });
   });
 });
 
@@ -381,58 +257,4 @@ test('an action that is not finite never leaves', async () => {
   const error = await failure(broken.infer(observation(), { noise: noise() }));
   expect(error).toMatchObject({ name: 'PolicyError', code: 'ERR_DSRL_POLICY_NOT_FINITE' });
   expect(error.hint).toContain('--dtype f32');
-});
-
-describe('its life', () => {
-  test('a seed that is none is refused', async () => {
-    for (const seed of [-1, 0.5, 2n ** 64n]) {
-      const error = await failure(Policy.load(SHIPPED, { device: 'cpu', seed }));
-      expect(error).toMatchObject({ code: 'ERR_DSRL_SEED' });
-    }
-  });
-
-  test('a folder that is none is refused as everywhere', async () => {
-    const error = await failure(Policy.load(join(root, 'nowhere'), { device: 'cpu' }));
-    expect(error).toMatchObject({ code: 'ERR_DSRL_POLICY_MISSING' });
-    const folder = edited(() => {});
-    writeFileSync(join(folder, 'policy.pt'), 'no program');
-    expect(await failure(Policy.load(folder, { device: 'cpu' }))).toMatchObject({
-      code: 'ERR_DSRL_POLICY_HASH',
-    });
-  });
-
-  test('loading stops at a signal, before and while it hashes', async () => {
-    const reason = new Error('enough');
-    const signal = AbortSignal.abort(reason);
-    await expect(Policy.load(SHIPPED, { device: 'cpu', signal })).rejects.toBe(reason);
-    const controller = new AbortController();
-    const loading = Policy.load(SHIPPED, { device: 'cpu', signal: controller.signal });
-    controller.abort(reason);
-    await expect(loading).rejects.toBe(reason);
-  });
-
-  test('a call stops at a signal', async () => {
-    const reason = new Error('enough');
-    const signal = AbortSignal.abort(reason);
-    await expect(policy.infer(observation(), { signal })).rejects.toBe(reason);
-    const stopping = new AbortController();
-    const long = policy.infer(observation(), { numSteps: 10_000_000, signal: stopping.signal });
-    setTimeout(() => stopping.abort(reason), 20);
-    await expect(long).rejects.toBe(reason);
-    const controller = new AbortController();
-    const answer = await policy.infer(observation(), { noise: noise(), signal: controller.signal });
-    expect(answer).toEqual(await policy.infer(observation(), { noise: noise() }));
-  });
-
-  test('after dispose calls are errors; one under way ends well', async () => {
-    const short = await Policy.load(SHIPPED, { device: 'cpu' });
-    const running = short.infer(observation(), { noise: noise() });
-    await new Promise(setImmediate);
-    short.dispose();
-    short.dispose();
-    expect(await running).toEqual(await policy.infer(observation(), { noise: noise() }));
-    const error = await failure(short.infer(observation()));
-    expect(error).toMatchObject({ name: 'UsageError', code: 'ERR_DSRL_DISPOSED' });
-    expect(short.metadata.name).toBe('tabletop');
-  });
 });

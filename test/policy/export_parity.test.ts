@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { createRuntime, FrozenPolicy, Policy } from '../../lib/index.js';
+import { crc32c } from '../../lib/log/crc32c.js';
 import { findPython } from '../support/python.js';
 import { readSafetensors } from '../support/safetensors.js';
 
@@ -91,6 +92,20 @@ test.each([
   const policy = FrozenPolicy.load(runtime, exported(checkpoint, ...wanted.options));
   expect(await worst(policy, wanted.kind)).toBeLessThan(TOLERANCE);
   expect(await worst(policy, wanted.other)).toBeGreaterThan(TOLERANCE);
+});
+
+test('the checksums of the loaded parameters are those of the bytes of the checkpoint', async () => {
+  const policy = FrozenPolicy.load(runtime, exported('openpi'));
+  const checksums = await policy.parameterChecksums();
+  const stored = [...readSafetensors(join(fixtures, 'openpi', 'model.safetensors'))];
+  const expected = new Set(stored.map(([, { data }]) => crc32c(data)));
+  // Every tensor that openpi stores and we keep as it is; and a parameter that moved would show.
+  const known = Object.values(checksums).filter((checksum) => expected.has(checksum));
+  expect(known.length / Object.keys(checksums).length).toBeGreaterThan(0.9);
+  const weight = readSafetensors(join(fixtures, 'openpi', 'model.safetensors')).get(
+    'state_proj.weight',
+  );
+  expect(checksums['state_proj.weight']).toBe(crc32c(weight?.data ?? new Uint8Array()));
 });
 
 test('bfloat16 stays near them', async () => {

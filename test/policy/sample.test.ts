@@ -125,7 +125,7 @@ describe('debug sample', () => {
 
 describe('a native policy', () => {
   const { contract, modelFile } = readArtefact(SHIPPED);
-  const policy = new NativePolicy(runtime, modelFile, nativeSpec(contract));
+  const policy = NativePolicy.load(runtime, modelFile, nativeSpec(contract));
   const pixels = Uint8Array.from({ length: 2 * 64 * 64 * 3 }, (_, i) => (i * 31) % 256);
   const given = {
     images: [Tensor.from(runtime, pixels, [2, 64, 64, 3], 'uint8')],

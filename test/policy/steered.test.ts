@@ -89,3 +89,13 @@ test('another frozen policy than that of the training is refused', async () => {
     message: expect.stringContaining('steering.json'),
   });
 });
+
+test('inferSync steers as infer does, with the mean and with draws', async () => {
+  using waiting = await Policy.load(run, { device: 'cpu' });
+  using blocking = await Policy.load(run, { device: 'cpu' });
+  const out = new Float32Array(35);
+  for (const deterministic of [true, false, false]) {
+    const { actions } = await waiting.infer(observation, { deterministic });
+    expect(blocking.inferSync(observation, out, { deterministic })).toEqual(actions);
+  }
+});

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import { PolicyServer, WireClient } from '../../lib/serve/index.js';
+import { PolicyServer, RemotePolicy, WireClient } from '../../lib/serve/index.js';
 import { observation, summingService } from './support/service.js';
 
 const open: { close(): unknown }[] = [];
@@ -81,4 +81,18 @@ test('a closed client refuses', async () => {
   await made.connect();
   made.close();
   await expect(made.request(null)).rejects.toMatchObject({ code: 'ERR_DSRL_REMOTE_CLOSED' });
+});
+
+test('deadlineMs: an answer in time is given, a late one never, and the next is its own', async () => {
+  const server = await start(0, 100);
+  const policy = await RemotePolicy.connect(server.url);
+  open.push({ close: () => policy.dispose() });
+  const images = { main: { data: new Uint8Array(12).fill(1), height: 2, width: 2 } };
+  const asked = (state: number[], deadlineMs: number) =>
+    policy.infer({ images, state, prompt: 'tidy' }, { deadlineMs });
+  expect(await asked([1, 2], 5)).toEqual({ timedOut: true });
+  expect(await asked([3, 4], 60_000)).toEqual({
+    actions: Float32Array.of(12, 3, 4, 1),
+    shape: [2, 2],
+  });
 });

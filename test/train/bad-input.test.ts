@@ -11,9 +11,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type BackendObservation, Tensor, type TrainSummary } from '../../lib/index.js';
+import { editedPolicy } from '../support/policy.js';
 import { readSafetensors, writeSafetensors } from '../support/safetensors.js';
 import {
   checkpoints,
@@ -30,8 +30,6 @@ import {
   tensors,
   training,
 } from '../support/training.js';
-
-const SHIPPED = fileURLToPath(new URL('../../policies/tabletop', import.meta.url));
 
 let plain: TrainSummary;
 beforeAll(async () => {
@@ -105,15 +103,7 @@ describe('the run folder', () => {
 });
 
 describe('a policy', () => {
-  function policy(edit: (json: Record<string, unknown>) => void): string {
-    const folder = mkdtempSync(join(root, 'policy-'));
-    cpSync(SHIPPED, folder, { recursive: true });
-    const file = join(folder, 'policy.json');
-    const json = JSON.parse(readFileSync(file, 'utf8'));
-    edit(json);
-    writeFileSync(file, JSON.stringify(json));
-    return folder;
-  }
+  const policy = (edit: (json: Record<string, unknown>) => void) => editedPolicy(root, edit);
 
   test('of another hash', async () => {
     const folder = policy(() => {});

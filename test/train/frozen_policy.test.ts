@@ -31,6 +31,7 @@ test('training leaves the policy as it was: its file, its actions, and no optimi
   const scene = await envs.reset();
   const noise = await agent.act(scene, { step: 7 });
   const before = (await policy.sample(scene, noise)).read();
+  const checksums = await policy.parameterChecksums();
   const untrained = join(root, 'untrained.safetensors');
   learner.saveAgent(untrained);
 
@@ -38,6 +39,7 @@ test('training leaves the policy as it was: its file, its actions, and no optimi
   await learner.update(5, session.replay);
 
   expect((await policy.sample(scene, noise)).read()).toEqual(before);
+  expect(await policy.parameterChecksums()).toEqual(checksums);
   const trained = join(root, 'trained.safetensors');
   learner.saveAgent(trained);
   expect(sha256(trained)).not.toBe(sha256(untrained));

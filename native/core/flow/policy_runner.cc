@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "core/checkpoint/crc32c.h"
 #include "core/error.h"
 #include "core/flow/trim.h"
 #include "core/shape_text.h"
@@ -90,6 +91,17 @@ PolicyRunner::PolicyRunner(const std::string& path, const PolicySpec& spec, at::
 }
 
 PolicyRunner::~PolicyRunner() = default;
+
+std::vector<std::pair<std::string, uint32_t>> PolicyRunner::parameter_checksums() const {
+  std::vector<std::pair<std::string, uint32_t>> checksums;
+  const auto add = [&](const std::string& name, const at::Tensor& values) {
+    const at::Tensor host = values.detach().to(at::kCPU).contiguous();
+    checksums.emplace_back(name, crc32c(host.const_data_ptr(), host.nbytes()));
+  };
+  for (const auto& [name, values] : module_->script.named_parameters()) add(name, values);
+  for (const auto& [name, values] : module_->script.named_buffers()) add(name, values);
+  return checksums;
+}
 
 void PolicyRunner::check_contract(const std::string& path) const {
   const torch::jit::Module& script = module_->script;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/flow/policy_spec.h"
@@ -57,6 +58,10 @@ class PolicyRunner {
                     const StopRequest& stop = {}) const;
 
   int64_t parameter_count() const { return parameter_count_; }
+
+  /// CRC-32C of the bytes of every parameter and buffer, by name: that a frozen policy stayed
+  /// frozen can be seen. Reads them back from the device.
+  std::vector<std::pair<std::string, uint32_t>> parameter_checksums() const;
 
  private:
   struct Module;  // keeps TorchScript's headers out of this one

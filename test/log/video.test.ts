@@ -171,6 +171,15 @@ describe('ffmpeg', () => {
 });
 
 describe('a video that cannot be written', () => {
+  it('is none where ffmpeg fails at its very end', async () => {
+    const made = await make(() => findEncoder(pretendFfmpeg(newFolder(), 'full').env));
+    expect(made).toMatchObject({
+      finished: false,
+      warnings: [expect.stringMatching(/ended with 1: No space left on device$/)],
+    });
+    expect(filesOf(made.folder)).toEqual([]);
+  });
+
   it('costs one warning where there is no encoder', async () => {
     const made = await make(async () => null);
     expect(made.finished).toBe(false);

@@ -1,8 +1,11 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** How the pretended ffmpeg behaves: `breaks` at the second frame, `bare`: it makes no H.264. */
-export type Behaviour = 'works' | 'breaks' | 'bare';
+/**
+ * How the pretended ffmpeg behaves: `breaks` after some frames, `full`: the last write fails,
+ * `bare`: it makes no H.264.
+ */
+export type Behaviour = 'works' | 'breaks' | 'full' | 'bare';
 
 /**
  * Puts a program named ffmpeg into `folder`: it lists its encoders, and otherwise writes the frames
@@ -30,6 +33,10 @@ process.stdin.on('data', (data) => {
   }
 });
 process.stdin.on('end', () => out.end(() => {
+  if (${behaviour === 'full'}) {
+    console.error('No space left on device');
+    process.exit(1);
+  }
   fs.appendFileSync(${JSON.stringify(calls)}, JSON.stringify({ words, bytes }) + '\\n');
 }));
 `;

@@ -107,7 +107,11 @@ function examine(around: Surroundings): DoctorReport {
     cuda: { build: chosen?.cuda ?? null, driver, usable: cudaCheck(chosen, driver) },
     threads: { available: availableParallelism(), OMP_NUM_THREADS, MKL_NUM_THREADS },
     python: pythonCheck(around),
-    ffmpeg: programCheck('ffmpeg', ['-version'], 'not found: videos need it'),
+    ffmpeg: programCheck(
+      'ffmpeg',
+      ['-version'],
+      'not found: videos are made by h264-mp4-encoder, more slowly',
+    ),
   };
 }
 

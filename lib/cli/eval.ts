@@ -5,12 +5,15 @@ import { oneOf, parseCommand, usageError, wholeNumber } from './arguments.js';
 const HELP = `Usage: dsrl-native eval <run | checkpoint | recipe> [key=value ...] [options]
 
 Runs every (task, trial) of env.eval once with the deterministic agent and prints the success of
-each task with its 95 % interval (Wilson). Writes nothing.
+each task with its 95 % interval (Wilson). Writes nothing but videos.
 
   --policy-only      the frozen policy alone; a recipe or a YAML file has nothing else
   --noise KIND       of the frozen policy alone: iid N(0, I) (the default), tiled N(0, I) with one
                      row for the whole chunk, or uniform: tiled U(-b, b)
   --repeats N        of the frozen policy alone: every (task, trial) N times
+  --video [CHOICE]   a video of each episode in the run's videos/ (of the frozen policy alone, in
+                     runner.logger.log_path): all (the default), failed, or some by task:trial,
+                     as in 0:3,5:12; the keys env.eval.video_cfg.* say more
   --json             one JSON object instead of the table
   --device D         auto, cpu, cuda or cuda:N
   -h, --help
@@ -18,17 +21,19 @@ each task with its 95 % interval (Wilson). Writes nothing.
 Examples:
   dsrl-native eval logs/tabletop-<time>-s0 env.eval.trials=[25,50]
   dsrl-native eval tabletop --policy-only --repeats 10 --json
+  dsrl-native eval logs/tabletop-<time>-s0 --video failed
 `;
 
 const OPTIONS = {
   'policy-only': { type: 'boolean' },
   noise: { type: 'string' },
   repeats: { type: 'string' },
+  video: { type: 'string' },
   json: { type: 'boolean' },
   device: { type: 'string' },
 } as const;
 
-interface Request {
+export interface EvalRequest {
   config: Config;
   /** The agent's checkpoint; null: the frozen policy alone. */
   checkpoint: string | null;
@@ -38,7 +43,7 @@ interface Request {
 
 /** `dsrl-native eval`. */
 export async function runEval(argv: string[]): Promise<number> {
-  const { values, positionals } = await parseCommand('eval', argv, OPTIONS);
+  const { values, positionals } = await parseCommand('eval', nameAll(argv), OPTIONS);
   if (values.help) {
     process.stdout.write(HELP);
     return 0;
@@ -50,13 +55,33 @@ export async function runEval(argv: string[]): Promise<number> {
   }
   const noise = oneOf('eval', 'noise', values.noise ?? 'iid', ['iid', 'tiled', 'uniform']);
   const repeats = wholeNumber('eval', 'repeats', values.repeats ?? '1', 1);
-  const subject = await subjectOf(positionals, values.device, policyOnly);
+  const overrides = values.video === undefined ? [] : videoOverrides(values.video);
+  const words = [...positionals, ...overrides];
+  const subject = await subjectOf(words, values.device, policyOnly);
   return print(await evaluateAloud({ ...subject, noise, repeats }), values.json ?? false);
 }
 
 /** What `train runner.only_eval=True` does. */
 export async function evaluateCheckpoint(config: Config, checkpoint: string): Promise<number> {
   return print(await evaluateAloud({ config, checkpoint, noise: 'iid', repeats: 1 }), false);
+}
+
+const VIDEO_CHOICE = /^(all|failed|\d+:\d+(,\d+:\d+)*)$/;
+
+/** `--video` may stand alone, which parseArgs has no words for: it means all. */
+function nameAll(argv: string[]): string[] {
+  return argv.map((word, index) => {
+    if (word !== '--video') return word;
+    return VIDEO_CHOICE.test(argv[index + 1] ?? '') ? word : '--video=all';
+  });
+}
+
+function videoOverrides(choice: string): string[] {
+  if (!VIDEO_CHOICE.test(choice)) {
+    throw usageError('eval', `--video ${choice}: all, failed or task:trial,task:trial,...`);
+  }
+  const keys = 'env.eval.video_cfg';
+  return [`${keys}.save_video=True`, `${keys}.episodes='${choice}'`];
 }
 
 async function subjectOf(words: string[], device: string | undefined, policyOnly: boolean) {
@@ -95,23 +120,26 @@ async function subjectOf(words: string[], device: string | undefined, policyOnly
 }
 
 /** Evaluates with the frozen policy opened for it; progress goes to stderr. */
-export async function evaluateAloud(request: Request): Promise<EvaluationResult> {
+export async function evaluateAloud(request: EvalRequest): Promise<EvaluationResult> {
   const { resolveModelPath } = await import('../config/index.js');
   const { createRuntime } = await import('../native/index.js');
   const { FrozenPolicy } = await import('../policy/index.js');
   const { evaluate, loadAgent } = await import('../train/index.js');
+  const { tellVideos, videosOf } = await import('./eval-videos.js');
   const { STOPPING, stoppable } = await import('./signals.js');
   const { config, checkpoint, noise, repeats } = request;
   const runtime = createRuntime({ device: config.device });
   const policy = FrozenPolicy.load(runtime, resolveModelPath(config));
   policy.checkFits(config);
   const agent = checkpoint === null ? null : loadAgent(config, runtime, checkpoint);
+  const videos = videosOf(request);
   const { result, stopped } = await stoppable(
-    (signal) => evaluate({ config, runtime, policy, agent, noise, repeats, signal }),
+    (signal) => evaluate({ config, runtime, policy, agent, noise, repeats, signal, videos }),
     STOPPING,
-    () => 'nothing was written: type the same command again',
+    () => 'there is no result: type the same command again',
   );
   if (stopped !== null) throw stopped;
+  tellVideos(config, videos);
   return result;
 }
 

@@ -113,14 +113,12 @@ function readInputs(runtime: Runtime, { actions: file, env, pictures }: ReplayEn
 
 function makeBackend(runtime: Runtime, request: ReplayEnv, inputs: Inputs): NativeBackend {
   const { env, seed, pictureSize: imageSize, gl, bundle } = request;
-  if (env === 'tabletop') return new TabletopBackend(runtime, { numEnvs: 1, seed, imageSize });
+  const shared = { numEnvs: 1, seed, cameras: ['main', 'wrist'], imageSize };
+  if (env === 'tabletop') return new TabletopBackend(runtime, shared);
   const { cabinet, stove } = inputs;
   return new LiberoBackend(runtime, {
-    numEnvs: 1,
+    ...shared,
     suite: env,
-    seed,
-    cameras: ['main', 'wrist'],
-    imageSize,
     gl,
     ...(bundle !== undefined && { bundle }),
     fixtures: { ...(cabinet && { cabinet }), ...(stove && { stove }) },

@@ -42,7 +42,8 @@ export async function trainAloud(
     const { columns = 80 } = process.stderr;
     const width = Math.min(columns, 100);
     const curve = format === 'json' ? [] : plotCurve(result.history, { width, height: 10 });
-    const paths = [`run         ${result.run}`, `checkpoint  ${result.checkpoint}`];
+    const videos = result.videos.map((folder) => `videos      ${folder}`);
+    const paths = [`run         ${result.run}`, `checkpoint  ${result.checkpoint}`, ...videos];
     progress.finish([...curve, ...paths]);
     return { summary: result, stopped: result.interrupted ? stopped : null };
   } finally {

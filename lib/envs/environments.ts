@@ -1,6 +1,7 @@
 import { DivergedError, RuntimeFailure, UsageError } from '../errors.js';
 import { type Runtime, Tensor, type VecEnvBackend } from '../native/index.js';
 import { type EnvironmentFailure, FAILURE, LOSSES_ALLOWED } from './failure.js';
+import { type Film, Filming } from './film.js';
 import { type Observation, toObservation } from './observation.js';
 import { type ChunkReward, chunkReward } from './reward.js';
 import type { ResetSource } from './schedule.js';
@@ -23,6 +24,8 @@ export interface EnvironmentsOptions {
    * of the episode.
    */
   warmUp?: { steps: number; action: readonly number[] } | undefined;
+  /** Films the episodes, but for the warm-up. */
+  film?: Film | undefined;
 }
 
 /** An episode that has ended, by success or by its length. */
@@ -125,7 +128,7 @@ export class Environments {
    * @throws DivergedError if the actions or the environment's output are not finite
    */
   async stepChunk(actions: Tensor<'float32'>): Promise<StepResult> {
-    const { backend, chunk, maxEpisodeSteps, runtime, frameSize } = this.#options;
+    const { backend, chunk, maxEpisodeSteps, runtime, frameSize, film } = this.#options;
     const limit = Int32Array.from(this.#slots, ({ done, elapsed }) =>
       done ? 0 : Math.min(chunk, maxEpisodeSteps - elapsed),
     );
@@ -135,7 +138,8 @@ export class Environments {
         hint: 'look at its normalisation in policy.json and at what the cameras show',
       });
     }
-    const stepped = await backend.stepChunk(trimmed, limit);
+    const filming = film && new Filming(film, this.#slots, limit);
+    const stepped = await backend.stepChunk(trimmed, limit, filming?.wanted);
     if (trimmed !== actions) trimmed.dispose();
     const count = backend.numEnvs;
     const running = Array.from({ length: count }, (_, env) => {
@@ -157,6 +161,7 @@ export class Environments {
       chunks: 0,
     };
     const beginning: number[] = [];
+    const ended: boolean[] = [];
     for (const [env, slot] of this.#slots.entries()) {
       if (limit[env] === 0) continue;
       const executed = stepped.executed[env] ?? 0;
@@ -168,12 +173,14 @@ export class Environments {
       } else {
         this.#fail(env, slot, failure, executed, result);
       }
+      ended[env] = slot.done;
       if (failure === FAILURE.lost) beginning.push(env);
       else if (slot.done && this.#options.autoReset) {
         this.#slots[env] = this.#nextSlot();
         beginning.push(env);
       }
     }
+    await filming?.show(stepped, chunk, next.prompts, (env) => ended[env] === true);
     if (beginning.length > 0) {
       await this.#begin(beginning);
       result.obs = await this.observe();

@@ -7,6 +7,7 @@ export {
   type StepResult,
 } from './environments.js';
 export { type EnvironmentFailure, FAILURE } from './failure.js';
+export type { Film, Frame, Shot } from './film.js';
 export {
   LIBERO_SUITES,
   LiberoPythonBackend,

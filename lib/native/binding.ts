@@ -203,6 +203,8 @@ export interface RawChunkResult {
   success: Uint8Array;
   executed: Int32Array;
   failure: Int32Array;
+  /** Absent where nothing was filmed. */
+  frames?: RawTensor;
 }
 
 export interface RawVecEnv {
@@ -213,7 +215,12 @@ export interface RawVecEnv {
   restore(env: number, task: number, trial: number): void;
   observe(): RawObservation;
   /** actions: float32 or float64 [B, C, action_dim]; limit: steps an environment may execute, [B]. */
-  stepChunk(actions: RawTensor, limit: Int32Array, pictures: boolean): Promise<RawChunkResult>;
+  stepChunk(
+    actions: RawTensor,
+    limit: Int32Array,
+    pictures: boolean,
+    filmed: Uint8Array | undefined,
+  ): Promise<RawChunkResult>;
   interior(env: number): { qpos: Float64Array; qvel: Float64Array; state: Float64Array };
   saveState(): Float64Array;
   loadState(state: Float64Array): void;

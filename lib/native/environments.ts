@@ -19,11 +19,19 @@ export interface BackendChunkResult {
   success: Uint8Array;
   executed: Int32Array;
   failure: Int32Array;
+  /**
+   * uint8 [K, C, S, S, 3]: what the K environments of `filmed` showed after each executed step, in
+   * their order, upright; 0 where not executed. A backend that shows nothing within a chunk leaves
+   * it out.
+   */
+  frames?: Tensor<'uint8'>;
 }
 
 export interface ChunkOptions {
   /** False: the observation needs no pictures, which saves a backend from drawing them. */
   pictures?: boolean;
+  /** [B], 1: `frames` are wanted of this environment. What it does never depends on that. */
+  filmed?: Uint8Array | undefined;
 }
 
 /** The inside of one environment in full precision; `qvel` is empty where it has no velocities. */
@@ -82,11 +90,16 @@ export class NativeBackend implements VecEnvBackend {
   stepChunk(
     actions: Tensor,
     limit: Int32Array,
-    { pictures = true }: ChunkOptions = {},
+    { pictures = true, filmed }: ChunkOptions = {},
   ): Promise<BackendChunkResult> {
     return translateAsync(async () => {
-      const result = await this.#raw.stepChunk(actions.raw, limit, pictures);
-      return { ...result, observation: observation(result.observation) };
+      const result = await this.#raw.stepChunk(actions.raw, limit, pictures, filmed);
+      const { frames, ...rest } = result;
+      return {
+        ...rest,
+        observation: observation(result.observation),
+        ...(frames !== undefined && { frames: new Tensor<'uint8'>(frames) }),
+      };
     });
   }
   /** One environment's inside, for comparison with other implementations. */
@@ -101,11 +114,22 @@ export class NativeBackend implements VecEnvBackend {
   }
 }
 
+export interface TabletopOptions {
+  numEnvs: number;
+  /** The benchmark's (env.*.seed), not a run's. */
+  seed: bigint;
+  /** Side of the pictures, 8 to 1024. */
+  imageSize: number;
+  /** `main` (alone, unless given) from above, `wrist` a square of side .25 around the gripper. */
+  cameras?: readonly string[];
+  /** Side of a chunk's frames, 8 to 1024; 0: there are none. */
+  frameSize?: number;
+}
+
 /** The embedded default environment (core/env/tabletop.h). */
 export class TabletopBackend extends NativeBackend {
-  /** `seed` is the benchmark's (env.*.seed), not a run's. */
-  constructor(runtime: Runtime, options: { numEnvs: number; seed: bigint; imageSize: number }) {
-    super(runtime, 'tabletop', options);
+  constructor(runtime: Runtime, options: TabletopOptions) {
+    super(runtime, 'tabletop', { cameras: ['main'], frameSize: 0, ...options });
   }
   /** One instruction for all tasks: the layout tells them apart. */
   prompt(): string {

@@ -17,6 +17,7 @@ export {
   randomUniform,
   resizeFrames,
   TabletopBackend,
+  type TabletopOptions,
   type VecEnvBackend,
 } from './environments.js';
 export {

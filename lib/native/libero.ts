@@ -25,6 +25,8 @@ export interface LiberoBackendOptions {
   cameras?: readonly string[];
   /** Side of the pictures. */
   imageSize?: number;
+  /** Side of a chunk's frames, which show what `main` does; 0: there are none. */
+  frameSize?: number;
   /** Which library draws; `auto`: EGL, and where it has no device OSMesa. */
   gl?: 'auto' | 'egl' | 'osmesa';
   /** Samples a pixel: 4 is the benchmark's, 0 is faster and changes edges. */
@@ -94,6 +96,8 @@ function nativeOptions(bundle: LiberoBundle, options: LiberoBackendOptions) {
     seed: options.seed ?? 0n,
     cameras: Object.fromEntries(cameras.map((name) => [name, json.cameras[name] ?? name])),
     imageSize: options.imageSize ?? 256,
+    filmCamera: json.cameras.main ?? 'main',
+    frameSize: options.frameSize ?? 0,
     gl: options.gl ?? 'auto',
     msaa: options.msaa ?? 4,
     threads: options.threads ?? availableParallelism(),

@@ -1,6 +1,7 @@
 import { type Config, TRIALS_PER_TASK } from '../config/index.js';
 import {
   Environments,
+  type Film,
   RepeatedResets,
   ResetSchedule,
   type ResetSource,
@@ -14,6 +15,7 @@ import {
   type VecEnvBackend,
 } from '../native/index.js';
 import type { FrozenPolicy } from '../policy/index.js';
+import { frameSize } from './videos.js';
 
 /** Side of the pictures that tabletop draws. */
 const TABLETOP_PICTURE = 64;
@@ -37,7 +39,13 @@ export function createBackend(
   const env = config.env[role];
   const seed = BigInt(env.seed);
   if (env.env_type === 'tabletop') {
-    return new TabletopBackend(runtime, { numEnvs, seed, imageSize: TABLETOP_PICTURE });
+    return new TabletopBackend(runtime, {
+      numEnvs,
+      seed,
+      cameras,
+      imageSize: TABLETOP_PICTURE,
+      frameSize: frameSize(config, role, numEnvs),
+    });
   }
   return new LiberoBackend(runtime, {
     numEnvs,
@@ -45,6 +53,7 @@ export function createBackend(
     cameras,
     suite: env.task_suite_name ?? 'libero_spatial',
     imageSize: env.init_params.camera_heights,
+    frameSize: frameSize(config, role, numEnvs),
     gl: env.gl,
     msaa: env.msaa,
     lod: env.lod !== 'off',
@@ -87,6 +96,7 @@ export function createEnvironments(
   role: Role,
   backend: VecEnvBackend,
   schedule: ResetSource,
+  film?: Film,
 ): Environments {
   const env = config.env[role];
   return new Environments({
@@ -100,6 +110,7 @@ export function createEnvironments(
     chunkReward: config.algorithm.chunk_reward,
     gamma: config.algorithm.gamma,
     frameSize: config.actor.model.openpi.dsrl_image_size,
+    film,
     warmUp:
       env.env_type === 'libero'
         ? { steps: env.warmup_steps, action: LIBERO_NO_OPERATION }

@@ -1,5 +1,11 @@
 import { type Config, TASKS } from '../config/index.js';
-import { type EpisodeRecord, type Observation, type Reset, ResetList } from '../envs/index.js';
+import {
+  type EpisodeRecord,
+  type Film,
+  type Observation,
+  type Reset,
+  ResetList,
+} from '../envs/index.js';
 import { type Agent, type Runtime, randomNormal, randomUniform, Tensor } from '../native/index.js';
 import {
   configuredResets,
@@ -8,6 +14,7 @@ import {
   type SamplingPolicy,
   waveSize,
 } from './environments.js';
+import { EpisodeVideos, type VideoRequest } from './videos.js';
 
 /**
  * Noise of the frozen policy alone: `iid` N(0, I) for every action of the sequence, `tiled` one
@@ -25,6 +32,8 @@ export interface EvaluationRequest {
   /** How often every (task, trial) is run (1). */
   repeats?: number | undefined;
   signal?: AbortSignal | undefined;
+  /** Where videos go if `env.eval.video_cfg.save_video` wants them; without it there are none. */
+  videos?: VideoRequest | undefined;
 }
 
 export interface TaskResult {
@@ -67,9 +76,19 @@ export async function evaluate(request: EvaluationRequest): Promise<EvaluationRe
   const backend = createBackend(runtime, config, 'eval', width, cameras);
   const episodes: EpisodeRecord[] = [];
   const draw = new NoiseSource(request);
-  for (let start = 0; start < resets.length; start += width) {
-    const wave = resets.slice(start, start + width);
-    episodes.push(...(await runWave(request, backend, wave, draw)));
+  const { save_video } = config.env.eval.video_cfg;
+  const film =
+    request.videos && save_video
+      ? new EpisodeVideos(config, request.videos.folder, request.videos.warn)
+      : undefined;
+  try {
+    for (let start = 0; start < resets.length; start += width) {
+      const wave = resets.slice(start, start + width);
+      episodes.push(...(await runWave(request, backend, wave, draw, film)));
+    }
+    film?.warnOfMissing();
+  } finally {
+    await film?.close();
   }
   return summarize(episodes);
 }
@@ -79,9 +98,10 @@ async function runWave(
   backend: ReturnType<typeof createBackend>,
   resets: readonly Reset[],
   draw: NoiseSource,
+  film: Film | undefined,
 ): Promise<EpisodeRecord[]> {
   const { config, runtime, policy, signal } = request;
-  const envs = createEnvironments(runtime, config, 'eval', backend, new ResetList(resets));
+  const envs = createEnvironments(runtime, config, 'eval', backend, new ResetList(resets), film);
   const episodes: EpisodeRecord[] = [];
   let obs = await envs.reset();
   try {

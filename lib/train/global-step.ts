@@ -6,6 +6,7 @@ import { type EvaluationResult, evaluate } from './evaluation.js';
 import { episodeTags, evaluationTags, failureTags, refuseDiverged, updateTags } from './metrics.js';
 import { rollOut } from './rollout.js';
 import { heldRollouts, type Session } from './session.js';
+import type { RunVideos } from './videos.js';
 
 export interface GlobalStepRequest {
   progress: Progress;
@@ -15,6 +16,7 @@ export interface GlobalStepRequest {
   signal: AbortSignal | undefined;
   /** Whether the configured evaluations are run. */
   evaluates: boolean;
+  videos: RunVideos;
 }
 
 /**
@@ -39,6 +41,7 @@ export async function globalStep(session: Session, request: GlobalStepRequest): 
     return complete;
   };
   if (!(await timed('rollout', () => rollOutAll(session, request)))) return false;
+  await request.videos.training?.finish(counters.globalSteps + 1);
   if (!(await timed('learn', () => learn(session, request)))) return false;
   const evaluation = await evaluateIfDue(session, request);
   if (evaluation === 'interrupted') return false;
@@ -75,7 +78,7 @@ async function learn(session: Session, { progress, signal }: GlobalStepRequest):
 /** With its own environments and the deterministic agent: training does not notice. */
 async function evaluateIfDue(
   session: Session,
-  { progress, signal, evaluates }: GlobalStepRequest,
+  { progress, signal, evaluates, videos: run }: GlobalStepRequest,
 ): Promise<{ result: EvaluationResult; seconds: number } | null | 'interrupted'> {
   const { config, runtime, policy, agent, counters } = session;
   const completed = counters.globalSteps + 1;
@@ -84,7 +87,8 @@ async function evaluateIfDue(
   const began = performance.now();
   let result: EvaluationResult;
   try {
-    result = await evaluate({ config, runtime, policy, agent, signal });
+    const videos = run.evaluation(completed);
+    result = await evaluate({ config, runtime, policy, agent, signal, videos });
   } catch (error) {
     if (signal?.aborted === true && error === signal.reason) return 'interrupted';
     throw error;

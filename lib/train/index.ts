@@ -15,3 +15,4 @@ export { chooseRunFolder } from './run-folder.js';
 export { type HistoryPoint, loadAgent } from './session.js';
 export { learnerSettings, networkSizes } from './settings.js';
 export { Trainer, type TrainerEvent, type TrainerOptions } from './trainer.js';
+export { type VideoRequest, videoFolder } from './videos.js';

@@ -19,6 +19,7 @@ import {
   type Session,
   steeringOf,
 } from './session.js';
+import { RunVideos } from './videos.js';
 
 export interface TrainRequest {
   config: Config;
@@ -53,6 +54,8 @@ export interface TrainSummary {
   trainSeconds: number;
   interrupted: boolean;
   history: HistoryPoint[];
+  /** The folders that hold the run's videos. */
+  videos: string[];
 }
 
 /**
@@ -71,7 +74,9 @@ export async function train(request: TrainRequest): Promise<TrainSummary> {
   const resumed = request.resume === undefined ? null : resolveCheckpoint(request.resume);
   const run = resumed === null ? chooseRunFolder(config, request.runDir) : runOf(resumed);
   const changes = resumed === null ? [] : compareWithCheckpoint(config, resumed);
+  const videos = new RunVideos(config, run, (text) => progress.warn(text));
   const session = await openSession(config, runtime, {
+    film: videos.training ?? undefined,
     checkpoint: resumed ?? undefined,
     backend: request.backend,
     onEpisode: request.onEpisode,
@@ -100,14 +105,17 @@ export async function train(request: TrainRequest): Promise<TrainSummary> {
   };
   try {
     while (counters.globalSteps < total && signal?.aborted !== true) {
-      const complete = await globalStep(session, { progress, log, total, signal, evaluates });
+      const request = { progress, log, total, signal, evaluates, videos };
+      const complete = await globalStep(session, request);
       if (complete || hasBegun(session.step)) saved = false;
       if (complete && due(config.runner.save_interval, counters.globalSteps)) await save();
     }
     if (!saved) await save();
+    await videos.training?.finish(counters.globalSteps + 1); // of a step that was interrupted
   } catch (error) {
     throw error instanceof DivergedError ? withWayOn(error, run, checkpoint) : error;
   } finally {
+    await videos.training?.close();
     log.close();
   }
   return {
@@ -119,6 +127,7 @@ export async function train(request: TrainRequest): Promise<TrainSummary> {
     trainSeconds: counters.trainSeconds,
     interrupted: counters.globalSteps < total,
     history: session.history,
+    videos: videos.where(),
   };
 }
 

@@ -15,6 +15,7 @@ const FREE: readonly string[] = [
   'device',
   'env.eval.',
   'env.train.gl',
+  'env.train.video_cfg.',
   'actor.model.model_path', // the policy's hash is compared instead
   'actor.micro_batch_size',
   'actor.optim.lr',

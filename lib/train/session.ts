@@ -6,7 +6,7 @@ import {
   resolveModelPath,
   transitionsPerRollout,
 } from '../config/index.js';
-import type { Environments, EpisodeRecord } from '../envs/index.js';
+import type { Environments, EpisodeRecord, Film } from '../envs/index.js';
 import { CheckpointError, UsageError } from '../errors.js';
 import { Agent, Learner, Replay, type Runtime, type VecEnvBackend } from '../native/index.js';
 import { FrozenPolicy, type SteeringFile } from '../policy/index.js';
@@ -53,6 +53,7 @@ export async function openSession(
     checkpoint?: string | undefined;
     backend?: VecEnvBackend | undefined;
     onEpisode?: ((episode: EpisodeRecord) => void) | undefined;
+    film?: Film | undefined;
   },
 ): Promise<Session> {
   const policy = FrozenPolicy.load(runtime, resolveModelPath(config));
@@ -77,7 +78,7 @@ export async function openSession(
       backend.numEnvs,
       config.algorithm.replay_buffer.device === 'cuda' ? runtime.device : 'cpu',
     ),
-    envs: createEnvironments(runtime, config, 'train', backend, schedule),
+    envs: createEnvironments(runtime, config, 'train', backend, schedule, options.film),
     counters: {
       globalSteps: 0,
       rollouts: 0,

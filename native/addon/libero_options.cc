@@ -70,6 +70,8 @@ LiberoOptions libero_options(const Napi::Object& options) {
     result.cameras.emplace(name, text(cameras, name.c_str()));
   }
   result.image_size = integer(options, "imageSize");
+  result.film_camera = text(options, "filmCamera");
+  result.frame_size = integer(options, "frameSize");
   result.gl = choice<int32_t>(options, "gl",
                               {{"auto", DSRL_LIBERO_GL_AUTO},
                                {"egl", DSRL_LIBERO_GL_EGL},

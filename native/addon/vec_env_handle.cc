@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "addon/environment.h"
+#include "addon/fields.h"
 #include "addon/guard.h"
 #include "addon/learner_handle.h"
 #include "addon/libero_options.h"
@@ -35,9 +36,9 @@ Array array_of(Napi::Env env, const std::vector<T>& values) {
 
 std::unique_ptr<VecEnv> create(const std::string& kind, const Napi::Object& options) {
   if (kind == "tabletop") {
-    return std::make_unique<Tabletop>(options.Get("numEnvs").As<Napi::Number>().Int64Value(),
-                                      seed_argument(options.Get("seed")),
-                                      options.Get("imageSize").As<Napi::Number>().Int64Value());
+    return std::make_unique<Tabletop>(
+        integer(options, "numEnvs"), seed_argument(options.Get("seed")),
+        integer(options, "imageSize"), texts(options, "cameras"), integer(options, "frameSize"));
   }
   if (kind == "libero") return std::make_unique<Libero>(libero_options(options));
   throw Error("ERR_DSRL_ENVIRONMENT", "there is no environment backend '" + kind + "'");
@@ -110,17 +111,29 @@ Napi::Value VecEnvHandle::StepChunk(const Napi::CallbackInfo& info) {
     const auto limits = info[1].As<Napi::Int32Array>();
     const std::vector<int32_t> limit(limits.Data(), limits.Data() + limits.ElementLength());
     const bool pictures = info[2].IsUndefined() || info[2].ToBoolean();
+    std::vector<uint8_t> filmed;
+    if (info[3].IsTypedArray() &&
+        info[3].As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array) {
+      const auto yes = info[3].As<Napi::Uint8Array>();
+      filmed.assign(yes.Data(), yes.Data() + yes.ElementLength());
+    } else if (!info[3].IsUndefined()) {
+      throw Napi::TypeError::New(info.Env(), "filmed must be a Uint8Array");
+    }
     return Environment::of(info.Env())
         .inference(info.Env())
-        .run(info.Env(), [state = state_, actions, limit, pictures]() -> MakeValue {
+        .run(info.Env(), [state = state_, actions, limit, pictures, filmed]() -> MakeValue {
           const auto lock = claim(*state, "environment");
-          ChunkResult result = state->object->step_chunk(actions.to(at::kCPU), limit, pictures);
+          ChunkResult result =
+              state->object->step_chunk(actions.to(at::kCPU), limit, pictures, filmed);
           return [result = std::move(result)](Napi::Env env) -> Napi::Value {
             Napi::Object object = Napi::Object::New(env);
             object.Set("observation", observation_object(env, result.observation));
             object.Set("success", array_of<Napi::Uint8Array>(env, result.success));
             object.Set("executed", array_of<Napi::Int32Array>(env, result.executed));
             object.Set("failure", array_of<Napi::Int32Array>(env, result.failure));
+            if (result.frames.defined()) {
+              object.Set("frames", TensorHandle::wrap(env, result.frames));
+            }
             return object;
           };
         });

@@ -20,8 +20,9 @@ Mujoco::Model load_reduced(const Scene& scene, const DsrlLiberoScene& files) {
 Painter::Painter(const Scene& scene, const DsrlLiberoScene& files, const DsrlLiberoOptions& options)
     : reduced_(load_reduced(scene, files)),
       reduced_ids_(reduced_ ? SceneIds::find(scene.mujoco, *reduced_, files) : scene.ids),
-      scene_{scene.mujoco, reduced_ ? *reduced_ : *scene.model, reduced_ids_, options.msaa,
-             options.image_size},
+      scene_{scene.mujoco,       reduced_ ? *reduced_ : *scene.model,
+             reduced_ids_,       options.msaa,
+             options.image_size, options.film_size},
       gl_(options.gl),
       renderers_(static_cast<size_t>(options.threads)),
       drawn_(static_cast<size_t>(options.num_envs) * options.num_cameras),
@@ -29,6 +30,16 @@ Painter::Painter(const Scene& scene, const DsrlLiberoScene& files, const DsrlLib
   for (size_t i = 0; i < options.num_cameras; ++i) {
     cameras_.push_back(camera_id(scene.mujoco, scene_.model, options.cameras[i]));
   }
+  if (options.film_size > 0) {
+    film_camera_ = camera_id(scene.mujoco, scene_.model, options.film_camera);
+  }
+}
+
+/// That of this thread, made when it is first needed.
+Renderer& Painter::renderer(size_t worker) {
+  std::unique_ptr<Renderer>& own = renderers_[worker];
+  if (own == nullptr) own = std::make_unique<Renderer>(scene_, *library_);
+  return *own;
 }
 
 void Painter::draw(ThreadPool& threads, const std::vector<std::unique_ptr<Simulation>>& simulations,
@@ -41,14 +52,24 @@ void Painter::draw(ThreadPool& threads, const std::vector<std::unique_ptr<Simula
     const size_t env = index / cameras_.size(), camera = index % cameras_.size();
     std::vector<uint8_t>& picture = drawn_[index];
     if (!current_[env]) {
-      std::unique_ptr<Renderer>& renderer = renderers_[worker];
-      if (renderer == nullptr) renderer = std::make_unique<Renderer>(scene_, *library_);
       picture.resize(bytes);
-      renderer->draw(simulations[env]->pose(), cameras_[camera], picture);
+      renderer(worker).draw(simulations[env]->pose(), cameras_[camera], scene_.size, picture);
     }
     std::copy(picture.begin(), picture.end(), pictures[camera] + env * bytes);
   });
   std::fill(current_.begin(), current_.end(), 1);
+}
+
+void Painter::film(ThreadPool& threads, const std::vector<std::unique_ptr<Simulation>>& simulations,
+                   uint8_t* const* frames) {
+  if (film_camera_ < 0) return;
+  if (library_ == nullptr) library_ = GlLibrary::open(gl_);
+  const auto side = static_cast<size_t>(scene_.film_size);
+  threads.run(simulations.size(), [&](size_t env, size_t worker) {
+    if (frames[env] == nullptr) return;
+    const std::span<uint8_t> frame(frames[env], side * side * 3);
+    renderer(worker).draw(simulations[env]->pose(), film_camera_, scene_.film_size, frame);
+  });
 }
 
 void Painter::close(ThreadPool& threads) {

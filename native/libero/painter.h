@@ -20,6 +20,10 @@ class Painter {
   /// pictures: for each camera [B, S, S, 3].
   void draw(ThreadPool& threads, const std::vector<std::unique_ptr<Simulation>>& simulations,
             uint8_t* const* pictures);
+  /// One camera's pictures at the film's size, of the environments whose frame is not null; what
+  /// `draw` has kept stays.
+  void film(ThreadPool& threads, const std::vector<std::unique_ptr<Simulation>>& simulations,
+            uint8_t* const* frames);
   /// The environment has moved. May be called for different environments at once.
   void has_moved(size_t env) { current_[env] = 0; }
   /// Frees the renderers, each in its thread.
@@ -28,9 +32,12 @@ class Painter {
   std::string description() const { return library_ == nullptr ? "" : library_->name(); }
 
  private:
+  Renderer& renderer(size_t worker);
+
   Mujoco::Model reduced_;  // null: the simulated scene is drawn
   SceneIds reduced_ids_;
   std::vector<int> cameras_;
+  int film_camera_ = -1;
   DrawnScene scene_;
   int32_t gl_;
   std::unique_ptr<GlLibrary> library_;                // from the first picture on

@@ -72,6 +72,10 @@ int draw(DsrlLiberoWorld* world, uint8_t* const* pictures, DsrlLiberoError* erro
   return guarded(error, [&] { world->world.draw(pictures); });
 }
 
+int film(DsrlLiberoWorld* world, uint8_t* const* frames, DsrlLiberoError* error) {
+  return guarded(error, [&] { world->world.film(frames); });
+}
+
 const char* renderer(const DsrlLiberoWorld* world) {
   return world->world.renderer();
 }
@@ -99,6 +103,7 @@ extern "C" __attribute__((visibility("default"))) const DsrlLiberoPlugin* dsrl_l
                                        step_chunk,
                                        observe,
                                        draw,
+                                       film,
                                        save,
                                        load,
                                        renderer};

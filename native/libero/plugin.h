@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-#define DSRL_LIBERO_ABI 1
+#define DSRL_LIBERO_ABI 2
 
 enum {
   DSRL_LIBERO_ARM = 7,        // joints of the arm, each with its motor
@@ -91,6 +91,8 @@ typedef struct DsrlLiberoOptions {
   int32_t image_size;  // side of the square pictures
   size_t num_cameras;
   const char* const* cameras;
+  const char* film_camera;  // whose pictures `film` draws
+  int32_t film_size;        // side of these; 0: nothing is filmed
 } DsrlLiberoOptions;
 
 typedef struct DsrlLiberoSizes {
@@ -123,6 +125,10 @@ typedef struct DsrlLiberoPlugin {
   int (*observe)(DsrlLiberoWorld*, double* states, DsrlLiberoError*);
   /// pictures: for each camera [B, S, S, 3], upright.
   int (*draw)(DsrlLiberoWorld*, uint8_t* const* pictures, DsrlLiberoError*);
+
+  /// frames [B]: where an environment's picture goes, [film_size, film_size, 3], upright; null: it
+  /// is not drawn. `draw` does not notice.
+  int (*film)(DsrlLiberoWorld*, uint8_t* const* frames, DsrlLiberoError*);
 
   /// saved begins with [time, qpos, qvel].
   int (*save)(DsrlLiberoWorld*, int32_t env, double* saved, DsrlLiberoError*);

@@ -16,8 +16,8 @@ Renderer::Renderer(const DrawnScene& scene, const GlLibrary& library)
       data_(model_.make_data(scene.mujoco)) {
   const Mujoco& mujoco = scene.mujoco;
   mjVisual& visual = model_.visual();
-  visual.global.offwidth = scene.size;
-  visual.global.offheight = scene.size;
+  visual.global.offwidth = std::max(scene.size, scene.film_size);
+  visual.global.offheight = visual.global.offwidth;
   visual.quality.offsamples = scene.msaa;
   mujoco.mjv_defaultOption(&option_);
   option_.geomgroup[0] = 0;  // the collision geoms
@@ -48,13 +48,13 @@ Renderer::~Renderer() {
   scene_.mujoco.mjv_freeScene(&objects_);
 }
 
-void Renderer::draw(const Pose& pose, int camera, std::span<uint8_t> picture) {
+void Renderer::draw(const Pose& pose, int camera, int size, std::span<uint8_t> picture) {
   const Mujoco& mujoco = scene_.mujoco;
   model_.place(pose.fixtures);
   model_.show_burner(pose.burner);
   camera_.fixedcamid = camera;
   std::copy(pose.qpos.begin(), pose.qpos.end(), data_->qpos);
-  const mjrRect viewport{0, 0, scene_.size, scene_.size};
+  const mjrRect viewport{0, 0, size, size};
   intercept([&] {
     mujoco.mj_kinematics(model_.get(), data_.get());
     mujoco.mj_comPos(model_.get(), data_.get());

@@ -15,7 +15,8 @@ struct DrawnScene {
   const mjModel& model;
   const SceneIds& ids;
   int msaa;
-  int size;  // side of the pictures
+  int size;       // side of the pictures
+  int film_size;  // side of a film's; 0: there is none
 };
 
 /// Draws poses as the original's off-screen renderer does (robosuite, binding_utils.py). It belongs
@@ -28,9 +29,9 @@ class Renderer {
   Renderer(const Renderer&) = delete;
   Renderer& operator=(const Renderer&) = delete;
 
-  /// picture: [size, size, 3], upright: MuJoCo's own rows turned by 180 degrees, as every policy of
-  /// LIBERO takes them.
-  void draw(const Pose& pose, int camera, std::span<uint8_t> picture);
+  /// picture: [size, size, 3] of a size that the scene names, upright: MuJoCo's own rows turned by
+  /// 180 degrees, as every policy of LIBERO takes them.
+  void draw(const Pose& pose, int camera, int size, std::span<uint8_t> picture);
 
  private:
   const DrawnScene& scene_;

@@ -66,6 +66,11 @@ void World::draw(uint8_t* const* pictures) {
   renderer_ = painter_.description();
 }
 
+void World::film(uint8_t* const* frames) {
+  painter_.film(threads_, simulations_, frames);
+  renderer_ = painter_.description();
+}
+
 void World::save(int32_t env, double* saved) const {
   simulations_[index(env)]->save({saved, sizes().saved});
 }

@@ -23,6 +23,7 @@ class World {
                   int32_t* executed, int32_t* failure);
   void observe(double* states) const;
   void draw(uint8_t* const* pictures);
+  void film(uint8_t* const* frames);
   const char* renderer() const { return renderer_.c_str(); }
   void save(int32_t env, double* saved) const;
   void load(int32_t env, const double* saved);

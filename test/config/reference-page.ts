@@ -41,6 +41,21 @@ Values are Hydra's: \`1e-4\`, \`True\`, \`null\`, \`text\`, \`'quoted, text'\`, 
   Any value passes; those in your file are named together in one notice.
 
 A key that is in no table is an error, with its line, its column and what may have been meant.
+
+## Videos
+\`env.train.video_cfg.save_video=True\` films the training: all environments side by side
+(floor(sqrt(n)) rows, as RLinf; smaller where more than 2048 pixels would stand in a row), one file a
+global step, \`step_20/train.mp4\`. \`env.eval.video_cfg.save_video=True\` films the evaluations, one
+file an episode, \`step_20/task3_trial07_success.mp4\` or \`..._failure.mp4\`; \`episodes\` chooses \`all\`,
+\`failed\` or a list such as \`'0:3,5:12'\`. The command \`eval\` has it as \`--video\`; its videos lie in
+the run too, those of the frozen policy alone in \`<log_path>/<experiment_name>-policy-only/videos\`.
+
+Every executed step is a picture, drawn for the video at its \`size\`; \`every: chunk\`, a robot, a
+JavaScript environment and \`libero-python\` give one a chunk, what the policy saw there. The files are
+mp4 (H.264, 4:2:0), made by the system's ffmpeg (libx264 or libopenh264), else by the package
+h264-mp4-encoder, which is slower and larger. Nothing that goes wrong there costs more than the video
+and one warning. A run ends in the same bits with videos and without, and without them nothing is
+drawn.
 `;
 
 /** docs/config.md, made from the schema. */

@@ -33,6 +33,7 @@ const RUN_HERE: Record<string, string[]> = {
   'dsrl-native train tabletop seed=1 --run-dir runs/one': SHORT,
   'dsrl-native train --resume runs/one': ['runner.max_steps=3'],
   'dsrl-native eval runs/one --json': [FEW_EPISODES],
+  'dsrl-native eval runs/one --video failed': [FEW_EPISODES],
   'dsrl-native eval tabletop --policy-only --noise iid --repeats 10': [FEW_EPISODES],
   'dsrl-native config ls': [],
   'dsrl-native config cat tabletop': [],

@@ -102,6 +102,35 @@ describe('debug replay-env on tabletop', () => {
     expect(written.has('agentview_1')).toBe(false);
   });
 
+  // What a point of the table shows does not depend on which camera looks at it, nor on the size.
+  it('writes the wrist pictures: a quarter of the side around the gripper', () => {
+    const [trace] = traces as [Trace];
+    const scene = ['--env', 'tabletop', '--task', `${trace.task}`, '--trial', `${trace.trial}`];
+    const given = ['--seed', `${trace.seed}`, '--actions', write({ actions: actionsOf(trace) })];
+    const steps = [0, 9, 20];
+    const shown = [...scene, ...given, '--pictures', steps.join(','), '--picture-size'];
+    const fine = readSafetensors(run(...shown, '1024').out);
+    const written = readSafetensors(run(...shown, '64').out);
+    for (const step of steps) {
+      const wrist = written.get(`wrist_${step}`);
+      expect(wrist).toMatchObject({ dtype: 'U8', shape: [64, 64, 3] });
+      const [x = 0, y = 0] = doubles(written.get('qpos')).slice(16 * step, 16 * step + 2);
+      const table = fine.get(`agentview_${step}`)?.data ?? Buffer.alloc(0);
+      let different = 0;
+      for (let row = 0; row < 64; row++) {
+        for (let column = 0; column < 64; column++) {
+          const right = Math.floor((x - 0.125 + (0.25 * (column + 0.5)) / 64) * 1024);
+          const down = Math.floor((y - 0.125 + (0.25 * (row + 0.5)) / 64) * 1024);
+          if (Math.min(right, down) < 0 || Math.max(right, down) > 1023) continue;
+          const [at, there] = [3 * (64 * row + column), 3 * (1024 * down + right)];
+          const pixel = wrist?.data.subarray(at, at + 3) ?? Buffer.alloc(0);
+          if (!pixel.equals(table.subarray(there, there + 3))) different += 1;
+        }
+      }
+      expect(different, `step ${step}`).toBeLessThan(120); // of 4096: borders, half a fine pixel
+    }
+  });
+
   const actions = f64(Array(21).fill(0.5), [3, 7]);
   const pose = f64([0, 0, 0, 1, 0, 0, 0], [7]);
   const broken = f64([...Array(20).fill(0), Number.NaN], [3, 7]);

@@ -11,6 +11,7 @@ import {
   whole,
   wholes,
 } from './fields.js';
+import { videos } from './videos.js';
 
 /** The environments that a configuration may name, and how many tasks each has. */
 export const TASKS = { tabletop: 4, libero: 10 } as const;
@@ -112,12 +113,7 @@ export function environment(role: 'train' | 'eval') {
       camera_heights: honoured(whole(1).default(256), 'rows of a LIBERO picture'),
       camera_widths: honoured(whole(1).default(256), 'columns of a LIBERO picture'),
     }),
-    video_cfg: block({
-      save_video: inert('videos are not written yet'),
-      info_on_video: inert('videos are not written yet'),
-      video_base_dir: inert('videos are not written yet'),
-      fps: inert('videos are not written yet'),
-    }),
+    video_cfg: videos(role),
     gl: honoured(choice('auto', 'egl', 'osmesa').default('auto'), "renderer of LIBERO's pictures"),
     msaa: honoured(whole(0, 16).default(4), "samples a pixel of LIBERO's pictures"),
     lod: honoured(lod.default('off'), 'reduced LIBERO meshes; off: the true ones'),

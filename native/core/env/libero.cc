@@ -92,6 +92,9 @@ const LiberoOptions& checked(const LiberoOptions& options) {
   if (options.image_size < 8 || options.image_size > 2048) {
     refuse("image_size must lie in [8, 2048]");
   }
+  if (options.frame_size != 0 && (options.frame_size < 8 || options.frame_size > 2048)) {
+    refuse("frame_size must be 0 or lie in [8, 2048]");
+  }
   if (options.msaa < 0 || options.msaa > 16) refuse("msaa must lie in [0, 16]");
   for (const auto* pose : {&options.cabinet_pose, &options.stove_pose}) {
     if (pose->empty()) continue;
@@ -125,6 +128,7 @@ Libero::Libero(const LiberoOptions& options)
     : num_envs_(checked(options).num_envs),
       seed_(options.seed),
       image_size_(options.image_size),
+      frame_size_(options.frame_size),
       given_{options.cabinet_pose, options.stove_pose} {
   const DsrlLiberoPlugin& plugin =
       open_libero_plugin(options.plugin_folder, options.library, options.allow_mujoco_drift);
@@ -143,6 +147,8 @@ Libero::Libero(const LiberoOptions& options)
   settings.image_size = static_cast<int32_t>(image_size_);
   settings.num_cameras = cameras.size();
   settings.cameras = cameras.data();
+  settings.film_camera = options.film_camera.c_str();
+  settings.film_size = static_cast<int32_t>(frame_size_);
   world_ = std::make_unique<LiberoWorld>(plugin, scene.get(), settings);
   read_init_states(options.init_states);
   for (int64_t env = 0; env < num_envs_; ++env) restore(env, 0, 0);
@@ -202,18 +208,53 @@ EnvObservation Libero::observe(bool with_pictures) {
 }
 
 ChunkResult Libero::step_chunk(const at::Tensor& given, const std::vector<int32_t>& limit,
-                               bool pictures) {
+                               bool pictures, const std::vector<uint8_t>& filmed) {
   const at::Tensor actions = checked_actions(*this, "libero", given, limit);
   const auto chunk = static_cast<int32_t>(actions.size(1));
   const auto envs = static_cast<size_t>(num_envs_);
   ChunkResult result;
+  result.frames = empty_frames(*this, "libero", filmed, chunk, frame_size_);
   result.success.assign(envs * static_cast<size_t>(chunk), 0);
   result.executed.assign(envs, 0);
   result.failure.assign(envs, 0);
-  world_->step_chunk(actions.const_data_ptr<double>(), chunk, limit.data(), result.success.data(),
-                     result.executed.data(), result.failure.data());
+  if (result.frames.defined()) {
+    step_and_film(actions, limit, filmed, result);
+  } else {
+    world_->step_chunk(actions.const_data_ptr<double>(), chunk, limit.data(), result.success.data(),
+                       result.executed.data(), result.failure.data());
+  }
   result.observation = observe(pictures);
   return result;
+}
+
+/// The chunk as so many chunks of one step, with a picture after each: the physics know no chunks.
+void Libero::step_and_film(const at::Tensor& actions, const std::vector<int32_t>& limit,
+                           const std::vector<uint8_t>& filmed, ChunkResult& result) {
+  const auto chunk = static_cast<size_t>(actions.size(1)), envs = static_cast<size_t>(num_envs_);
+  const auto frame = static_cast<size_t>(frame_size_ * frame_size_ * 3);
+  std::vector<int32_t> once(envs), executed(envs);
+  std::vector<uint8_t> success(envs), done(envs, 0);
+  for (size_t step = 0; step < chunk; ++step) {
+    for (size_t env = 0; env < envs; ++env) {
+      once[env] = static_cast<int32_t>(step) < limit[env] && !done[env] ? 1 : 0;
+    }
+    const at::Tensor now = actions.select(1, static_cast<int64_t>(step)).contiguous();
+    world_->step_chunk(now.const_data_ptr<double>(), 1, once.data(), success.data(),
+                       executed.data(), result.failure.data());
+    std::vector<uint8_t*> shown(envs, nullptr);
+    uint8_t* next = result.frames.mutable_data_ptr<uint8_t>() + step * frame;
+    for (size_t env = 0; env < envs; ++env) {
+      if (executed[env] == 1) {
+        ++result.executed[env];
+        result.success[env * chunk + step] = success[env];
+        done[env] = success[env];
+      }
+      if (!filmed[env]) continue;
+      if (executed[env] == 1) shown[env] = next;
+      next += chunk * frame;
+    }
+    world_->film(shown.data());
+  }
 }
 
 EnvInterior Libero::interior(int64_t env) const {

@@ -44,6 +44,8 @@ struct LiberoOptions {
   uint64_t seed = 0;
   std::map<std::string, std::string> cameras;  // what it is called here -> its name in the model
   int64_t image_size = 256;
+  std::string film_camera;  // what a chunk's frames show, by its name in the model
+  int64_t frame_size = 0;   // side of the frames; 0: there are none
   int32_t gl = DSRL_LIBERO_GL_AUTO;
   int64_t msaa = 4;  // 0, 2, 4, 8 samples a pixel; 4 is the benchmark's
   int64_t threads = 1;
@@ -69,7 +71,7 @@ class Libero : public VecEnv {
   void restore(int64_t env, int64_t task, int64_t trial) override;
   EnvObservation observe() override { return observe(true); }
   ChunkResult step_chunk(const at::Tensor& actions, const std::vector<int32_t>& limit,
-                         bool pictures = true) override;
+                         bool pictures = true, const std::vector<uint8_t>& filmed = {}) override;
   EnvInterior interior(int64_t env) const override;
   std::vector<double> save_state() const override;
   void load_state(const std::vector<double>& state) override;
@@ -79,6 +81,8 @@ class Libero : public VecEnv {
 
  private:
   EnvObservation observe(bool with_pictures);
+  void step_and_film(const at::Tensor& actions, const std::vector<int32_t>& limit,
+                     const std::vector<uint8_t>& filmed, ChunkResult& result);
   void read_init_states(const std::string& file);
   std::array<double, DSRL_LIBERO_FIXTURES * DSRL_LIBERO_PLACEMENT> placement(int64_t env,
                                                                              int64_t task) const;
@@ -86,7 +90,7 @@ class Libero : public VecEnv {
   int64_t num_envs_;
   uint64_t seed_;
   std::vector<std::string> cameras_;  // as they are called here, in the order of drawing
-  int64_t image_size_;
+  int64_t image_size_, frame_size_;
   at::Tensor init_;                           // float64 [tasks, trials, 1 + qpos + qvel]
   std::array<at::Tensor, 2> places_;          // of cabinet and stove: float64 [seeds, tasks, 7]
   std::array<std::vector<double>, 2> given_;  // the same, given by the options

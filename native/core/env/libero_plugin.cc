@@ -87,6 +87,10 @@ void LiberoWorld::draw(uint8_t* const* pictures) {
   checked([&](auto* error) { return plugin_.draw(world_, pictures, error); });
 }
 
+void LiberoWorld::film(uint8_t* const* frames) {
+  checked([&](auto* error) { return plugin_.film(world_, frames, error); });
+}
+
 void LiberoWorld::save(int32_t env, double* saved) const {
   checked([&](auto* error) { return plugin_.save(world_, env, saved, error); });
 }

@@ -31,6 +31,7 @@ class LiberoWorld {
                   int32_t* executed, int32_t* failure);
   void observe(double* states);
   void draw(uint8_t* const* pictures);
+  void film(uint8_t* const* frames);
   void save(int32_t env, double* saved) const;
   void load(int32_t env, const double* saved);
   std::string renderer() const { return plugin_.renderer(world_); }

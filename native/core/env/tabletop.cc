@@ -17,12 +17,28 @@ constexpr size_t kSaved = 1 + TabletopWorld::kQposDim;
   throw Error("ERR_DSRL_ENV_INPUT", message);
 }
 
+/// The bytes of the picture `index` of a tensor [..., size, size, 3].
+std::span<uint8_t> picture_of(const at::Tensor& pictures, int64_t index, int64_t size) {
+  const int64_t bytes = size * size * 3;
+  return {pictures.mutable_data_ptr<uint8_t>() + index * bytes, static_cast<size_t>(bytes)};
+}
+
 }  // namespace
 
-Tabletop::Tabletop(int64_t num_envs, uint64_t seed, int64_t image_size)
-    : seed_(seed), image_size_(image_size) {
+Tabletop::Tabletop(int64_t num_envs, uint64_t seed, int64_t image_size,
+                   const std::vector<std::string>& cameras, int64_t frame_size)
+    : seed_(seed), image_size_(image_size), frame_size_(frame_size) {
   if (num_envs < 1 || num_envs > 65536) refuse("tabletop: num_envs must lie in [1, 65536]");
   if (image_size < 8 || image_size > 1024) refuse("tabletop: image_size must lie in [8, 1024]");
+  if (frame_size != 0 && (frame_size < 8 || frame_size > 1024)) {
+    refuse("tabletop: frame_size must be 0 or lie in [8, 1024]");
+  }
+  for (const std::string& camera : cameras) {
+    if (camera != "main" && camera != "wrist") {
+      refuse("tabletop: there is no camera '" + camera + "', only 'main' and 'wrist'");
+    }
+    (camera == "main" ? main_ : wrist_) = true;
+  }
   worlds_.assign(static_cast<size_t>(num_envs), TabletopWorld::at_start(seed, 0, 0));
 }
 
@@ -41,42 +57,50 @@ EnvObservation Tabletop::observe() {
 }
 
 EnvObservation Tabletop::observe(bool with_pictures) const {
-  const at::Tensor pictures =
-      at::empty({with_pictures ? num_envs() : 0, image_size_, image_size_, 3}, at::kByte);
-  const at::Tensor states = at::empty({num_envs(), TabletopWorld::kStateDim}, at::kFloat);
-  const auto picture_bytes = static_cast<size_t>(image_size_ * image_size_ * 3);
-  uint8_t* picture = pictures.mutable_data_ptr<uint8_t>();
-  float* state = states.mutable_data_ptr<float>();
+  EnvObservation shown{{}, at::empty({num_envs(), TabletopWorld::kStateDim}, at::kFloat)};
+  float* state = shown.states.mutable_data_ptr<float>();
   for (const TabletopWorld& world : worlds_) {
-    if (with_pictures) {
-      paint_tabletop(world, static_cast<int>(image_size_), {picture, picture_bytes});
-      picture += picture_bytes;
-    }
     world.observe(std::span<float, TabletopWorld::kStateDim>(state, TabletopWorld::kStateDim));
     state += TabletopWorld::kStateDim;
   }
-  if (!with_pictures) return {{}, states};
-  return {{{"main", pictures}}, states};
+  const auto show = [&](const char* camera, auto paint) {
+    const at::Tensor pictures = at::empty({num_envs(), image_size_, image_size_, 3}, at::kByte);
+    for (int64_t env = 0; env < num_envs(); ++env) {
+      paint(world(env), static_cast<int>(image_size_), picture_of(pictures, env, image_size_));
+    }
+    shown.images.emplace(camera, pictures);
+  };
+  if (with_pictures && main_) show("main", paint_tabletop);
+  if (with_pictures && wrist_) show("wrist", paint_tabletop_wrist);
+  return shown;
 }
 
 ChunkResult Tabletop::step_chunk(const at::Tensor& given, const std::vector<int32_t>& limit,
-                                 bool pictures) {
+                                 bool pictures, const std::vector<uint8_t>& filmed) {
   constexpr int64_t kAction = TabletopWorld::kActionDim;
   const at::Tensor actions = checked_actions(*this, "tabletop", given, limit);
   const int64_t chunk = actions.size(1);
   const double* next = actions.const_data_ptr<double>();
   ChunkResult result;
+  result.frames = empty_frames(*this, "tabletop", filmed, chunk, frame_size_);
+  int64_t frame = 0;  // the first of the next environment that is filmed
   result.success.assign(static_cast<size_t>(num_envs() * chunk), 0);
   result.executed.assign(worlds_.size(), 0);
   result.failure.assign(worlds_.size(), 0);
   for (size_t env = 0; env < worlds_.size(); ++env, next += chunk * kAction) {
+    const bool shown = !filmed.empty() && filmed[env] != 0;
     for (int32_t step = 0; step < limit[env]; ++step) {
       const std::span<const double, kAction> action(next + step * kAction, kAction);
       const bool success = worlds_[env].step(action);
       ++result.executed[env];
       result.success[env * static_cast<size_t>(chunk) + static_cast<size_t>(step)] = success;
+      if (shown) {
+        paint_tabletop(worlds_[env], static_cast<int>(frame_size_),
+                       picture_of(result.frames, frame + step, frame_size_));
+      }
       if (success) break;
     }
+    if (shown) frame += chunk;
   }
   result.observation = observe(pictures);
   return result;

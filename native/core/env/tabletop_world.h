@@ -57,6 +57,10 @@ TabletopWorld::Point tabletop_spot_offset(int task);
 /// Paints the world from above into a size x size RGB picture, row by row from the top.
 void paint_tabletop(const TabletopWorld& world, int size, std::span<uint8_t> picture);
 
+/// The same of what is around the gripper: a square of side .25 with the gripper's (x, y) in its
+/// middle, painted at this size. Beyond the table's edges there is more table.
+void paint_tabletop_wrist(const TabletopWorld& world, int size, std::span<uint8_t> picture);
+
 /// The scripted expert of reference/tabletop.md, section 2: the next action towards `bowl`
 /// (0: onto the plate; 1: onto the task's spot).
 std::array<float, TabletopWorld::kActionDim> tabletop_expert(const TabletopWorld& world, int bowl);

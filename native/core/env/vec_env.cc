@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -14,6 +15,17 @@ namespace {
 }
 
 }  // namespace
+
+at::Tensor empty_frames(const VecEnv& env, const std::string& backend,
+                        const std::vector<uint8_t>& filmed, int64_t chunk, int64_t size) {
+  if (!filmed.empty() && filmed.size() != static_cast<size_t>(env.num_envs())) {
+    refuse(backend + ": filmed must say yes or no for each environment");
+  }
+  const auto count = std::ranges::count_if(filmed, [](uint8_t yes) { return yes != 0; });
+  if (count == 0) return {};
+  if (size == 0) refuse(backend + ": it was made without a size for frames");
+  return at::zeros({count, chunk, size, size, 3}, at::kByte);
+}
 
 at::Tensor checked_actions(const VecEnv& env, const std::string& backend, const at::Tensor& actions,
                            const std::vector<int32_t>& limit) {

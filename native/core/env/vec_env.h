@@ -28,6 +28,9 @@ struct ChunkResult {
   std::vector<uint8_t> success;   // [B * C], of each executed step; 0 where not executed
   std::vector<int32_t> executed;  // [B], steps executed
   std::vector<int32_t> failure;   // [B], 0: none; a backend's own code otherwise
+  /// uint8 [K, C, S, S, 3]: what the K environments that were asked for showed after each executed
+  /// step, in their order; 0 where not executed. Undefined where none was asked for.
+  at::Tensor frames;
 };
 
 /// A backend of vectorised environments (design.md, "VecEnv").
@@ -49,8 +52,10 @@ class VecEnv {
   /// Steps environment e through the first limit[e] (0 to C) of its actions [B, C, A], float32 or
   /// float64 on the host; stops after the step that succeeds. `pictures`: whether they are needed.
   /// An action that is to be executed and not finite is an error before anything is stepped.
+  /// `filmed`, [B] or empty: the environments that `frames` are wanted of. What the environments
+  /// do does not depend on it.
   virtual ChunkResult step_chunk(const at::Tensor& actions, const std::vector<int32_t>& limit,
-                                 bool pictures = true) = 0;
+                                 bool pictures = true, const std::vector<uint8_t>& filmed = {}) = 0;
 
   virtual EnvInterior interior(int64_t env) const = 0;
 
@@ -58,6 +63,11 @@ class VecEnv {
   virtual std::vector<double> save_state() const = 0;
   virtual void load_state(const std::vector<double>& state) = 0;
 };
+
+/// Frames of a chunk for the environments that are filmed, all 0; undefined where there are none.
+/// Throws ERR_DSRL_ENV_INPUT where `filmed` does not fit, or frames are wanted and have no size.
+at::Tensor empty_frames(const VecEnv& env, const std::string& backend,
+                        const std::vector<uint8_t>& filmed, int64_t chunk, int64_t size);
 
 /// The actions of a chunk as contiguous float64, checked against the backend that runs them:
 /// shape, dtype, limits, and that what will be executed is finite. Throws ERR_DSRL_ENV_INPUT.

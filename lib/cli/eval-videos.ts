@@ -1,0 +1,27 @@
+import { existsSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { Config } from '../config/index.js';
+import { type VideoRequest, videoFolder } from '../train/index.js';
+import type { EvalRequest } from './eval.js';
+
+/** A checkpoint's videos lie in its run, those of the frozen policy alone beside the runs. */
+export function videosOf({ config, checkpoint, noise }: EvalRequest): VideoRequest {
+  const { log_path, experiment_name } = config.runner.logger;
+  const [run, name] =
+    checkpoint === null
+      ? [join(log_path, `${experiment_name}-policy-only`), noise]
+      : [runFolder(checkpoint), basename(resolve(checkpoint))];
+  const warn = (text: string) => void process.stderr.write(`warning: ${text}\n`);
+  return { folder: join(videoFolder(config, 'eval', run), name), warn };
+}
+
+export function tellVideos(config: Config, { folder }: VideoRequest): void {
+  if (!config.env.eval.video_cfg.save_video || !existsSync(folder)) return;
+  process.stderr.write(`videos  ${folder}\n`);
+}
+
+/** A checkpoint that lies outside a run's checkpoints/ is its own. */
+function runFolder(checkpoint: string): string {
+  const folder = dirname(resolve(checkpoint));
+  return basename(folder) === 'checkpoints' ? dirname(folder) : resolve(checkpoint);
+}

@@ -70,7 +70,7 @@ function nativeOptions(bundle: LiberoBundle, options: LiberoBackendOptions) {
   const { json } = bundle;
   if (options.suite !== undefined && options.suite !== json.suite) {
     throw new UsageError('ERR_DSRL_ENV_INPUT', `the bundle is of ${json.suite}`, {
-      hint: `${options.suite} runs on the original: env.*.backend=libero-python`,
+      hint: `${options.suite} runs on the original: env.*.env_type=libero-python`,
     });
   }
   const drawn = options.lod ? json.lod_scene : '';

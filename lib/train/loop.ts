@@ -109,6 +109,7 @@ export async function train(request: TrainRequest): Promise<TrainSummary> {
     throw error instanceof DivergedError ? withWayOn(error, run, checkpoint) : error;
   } finally {
     log.close();
+    session.close();
   }
   return {
     run,

@@ -31,7 +31,7 @@ export async function runQuickstart(argv: string[]): Promise<number> {
 
   const say = (text: string) => process.stderr.write(`${text}\n`);
   const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
-  const repeats = Math.ceil(BASE_EPISODES / resetCount(config.env.eval));
+  const repeats = Math.ceil(BASE_EPISODES / (resetCount(config.env.eval) ?? BASE_EPISODES));
   say('how good is the frozen policy alone, under noise from N(0, I)?');
   const base = await evaluateAloud({ config, checkpoint: null, noise: 'iid', repeats });
   say(`the frozen policy succeeds in ${percent(base.success)} of ${base.episodes} episodes`);

@@ -2,7 +2,7 @@
 import { replayCapacity, transitionsPerRollout } from './derived.js';
 import type { Problems } from './problems.js';
 import { TWINS } from './schema/actor.js';
-import { TASKS, TRIALS_PER_TASK } from './schema/environment.js';
+import { SUITES, TASKS, TRIALS_PER_TASK } from './schema/environment.js';
 import type { Config } from './schema/root.js';
 import { lookup, type MapNode } from './tree.js';
 
@@ -35,7 +35,8 @@ function checkEnvironment(config: Config, role: 'train' | 'eval', conflict: Conf
       `type \`${path}.max_steps_per_rollout_epoch=${nearest}\``,
     );
   }
-  const tasks = TASKS[env.env_type];
+  // Of a suite that has to be opened for it, the ids are checked when it is.
+  const tasks = TASKS[env.env_type] ?? Number.POSITIVE_INFINITY;
   const last = tasks * TRIALS_PER_TASK - 1;
   if (env.specific_reset_id !== null && env.specific_reset_id > last) {
     conflict(
@@ -52,14 +53,16 @@ function checkEnvironment(config: Config, role: 'train' | 'eval', conflict: Conf
       'null for all of them',
     );
   }
-  const suite = env.env_type === 'tabletop' ? 'tabletop' : 'libero_spatial';
-  if (env.task_suite_name !== undefined && env.task_suite_name !== suite) {
-    conflict(
-      `${path}.task_suite_name`,
-      `${env.env_type} has the tasks \`${suite}\`, found \`${env.task_suite_name}\``,
-      `choose both together: \`env@${path}=${suite}\``,
-    );
-  }
+  const suites: readonly string[] = SUITES[env.env_type];
+  const suite = env.task_suite_name;
+  if (suite === undefined || suites.includes(suite)) return;
+  conflict(
+    `${path}.task_suite_name`,
+    `${env.env_type} has the tasks \`${suites.join('`, `')}\`, found \`${suite}\``,
+    env.env_type === 'libero' && suite !== 'tabletop'
+      ? `the original has them: \`${path}.env_type=libero-python\``
+      : `choose both together: \`env@${path}=${suites[0]}\``,
+  );
 }
 
 function checkGroups({ env }: Config, conflict: Conflict): void {

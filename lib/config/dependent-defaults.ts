@@ -5,7 +5,13 @@
 import { catalogue } from './catalogue.js';
 import type { Problems } from './problems.js';
 import { TWINS } from './schema/actor.js';
-import { TABLETOP_HORIZON, TASKS, TRIALS_PER_TASK } from './schema/environment.js';
+import {
+  MOST_TASKS,
+  SUITES,
+  TABLETOP_HORIZON,
+  TASKS,
+  TRIALS_PER_TASK,
+} from './schema/environment.js';
 import {
   COMPUTED,
   clone,
@@ -60,15 +66,14 @@ function fillEnvironment(root: MapNode, role: string): void {
   }
   const suite = `${role}.task_suite_name`;
   if (type === 'tabletop') {
-    fallBack(root, suite, 'tabletop');
     for (const key of ['max_episode_steps', 'max_steps_per_rollout_epoch']) {
       fallBack(root, `${role}.${key}`, TABLETOP_HORIZON);
     }
   }
-  if (type === 'libero') fallBack(root, suite, 'libero_spatial');
+  if (isType(type)) fallBack(root, suite, SUITES[type][0]);
   const envs = 'env.eval.total_num_envs';
   if (role === 'env.eval' && (value(root, envs) ?? null) === null && isType(type)) {
-    set(root, envs, scalar(TASKS[type] * trialCount(root), COMPUTED));
+    set(root, envs, scalar((TASKS[type] ?? MOST_TASKS) * trialCount(root), COMPUTED));
   }
 }
 

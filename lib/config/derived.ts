@@ -29,12 +29,15 @@ export function sampleWindow(config: Config): number {
   return Math.min(replayCapacity(config), sample_window_size * transitionsPerRollout(config));
 }
 
-/** How many different (task, trial) an environment's keys select. */
-export function resetCount(env: EnvironmentConfig): number {
+/**
+ * How many different (task, trial) an environment's keys select; null: all tasks of a suite that
+ * has to be opened for it.
+ */
+export function resetCount(env: EnvironmentConfig): number | null {
   if (env.specific_reset_id !== null) return 1;
   const tasks =
     env.task_id_filter === null ? TASKS[env.env_type] : new Set(env.task_id_filter).size;
-  return tasks * (env.trials[1] - env.trials[0]);
+  return tasks === null ? null : tasks * (env.trials[1] - env.trials[0]);
 }
 
 /**

@@ -65,7 +65,7 @@ function refusePolicy({ actor }: Config, refuse: Refuse): void {
 function refusePictures({ env }: Config, refuse: Refuse): void {
   for (const role of ['train', 'eval'] as const) {
     const { camera_heights, camera_widths } = env[role].init_params;
-    if (env[role].env_type !== 'libero' || camera_heights === camera_widths) continue;
+    if (env[role].env_type === 'tabletop' || camera_heights === camera_widths) continue;
     const key = `env.${role}.init_params`;
     refuse(
       `${key}: pictures of ${camera_heights} x ${camera_widths} are not square`,

@@ -45,7 +45,7 @@ export class LineWorker {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    this.#folder = mkdtempSync(join(sharedMemoryFolder(), 'dsrl-worker-'));
+    this.#folder = mkdtempSync(join(sharedMemoryFolder(), `dsrl-worker-${process.pid}-`));
     const file = join(this.#folder, 'memory');
     this.#memory = openSync(file, 'w+', 0o600);
     ftruncateSync(this.#memory, options.memoryBytes);

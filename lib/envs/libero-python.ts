@@ -70,6 +70,7 @@ export class LiberoPythonBackend implements VecEnvBackend {
   readonly #runtime: Runtime;
   readonly #options: LiberoPythonOptions;
   readonly #slots: Slot[];
+  #ended = false;
 
   private constructor(
     runtime: Runtime,
@@ -161,6 +162,7 @@ export class LiberoPythonBackend implements VecEnvBackend {
   }
 
   dispose(): void {
+    this.#ended = true;
     for (const { worker } of this.#slots) worker.end();
   }
   [Symbol.dispose](): void {
@@ -215,6 +217,7 @@ export class LiberoPythonBackend implements VecEnvBackend {
   }
 
   #replace(slot: Slot, lost: WorkerLost): void {
+    if (this.#ended) throw lost;
     this.workersLost += 1;
     const warn = this.#options.warn ?? ((text) => process.stderr.write(`${text}\n`));
     warn(

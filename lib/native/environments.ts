@@ -59,6 +59,8 @@ export interface VecEnvBackend {
   prompt?(task: number): string;
   saveState?(): Float64Array;
   loadState?(state: Float64Array): void;
+  /** Ends what runs beside this process; whoever started the backend calls it. */
+  dispose?(): void;
 }
 
 /** A backend of the native side (core/env), named by its kind. */

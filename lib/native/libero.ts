@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -71,7 +72,7 @@ function nativeOptions(bundle: LiberoBundle, options: LiberoBackendOptions) {
   const { json } = bundle;
   if (options.suite !== undefined && options.suite !== json.suite) {
     throw new UsageError('ERR_DSRL_ENV_INPUT', `the bundle is of ${json.suite}`, {
-      hint: `${options.suite} runs on the original: env.*.backend=libero-python`,
+      hint: `${options.suite} runs on the original: env.*.env_type=libero-python`,
     });
   }
   const drawn = options.lod ? json.lod_scene : '';
@@ -83,14 +84,15 @@ function nativeOptions(bundle: LiberoBundle, options: LiberoBackendOptions) {
     );
   }
   const cameras = options.cameras ?? ['main'];
+  const foreign = process.env.DSRL_MUJOCO || undefined;
   return {
     model: json,
     pluginFolder: pluginFolder(),
-    library: process.env.DSRL_MUJOCO || bundle.file(json.library),
+    library: foreign ?? bundle.file(json.library),
     scene: bundle.file(json.scene),
-    sceneCache: compiledScene(bundle, json.scene),
+    sceneCache: compiledScene(bundle, json.scene, foreign),
     drawnScene: drawn === '' ? '' : bundle.file(drawn),
-    drawnCache: drawn === '' ? '' : compiledScene(bundle, drawn),
+    drawnCache: drawn === '' ? '' : compiledScene(bundle, drawn, foreign),
     initStates: bundle.file('init.safetensors'),
     numEnvs: options.numEnvs,
     seed: options.seed ?? 0n,
@@ -107,12 +109,24 @@ function nativeOptions(bundle: LiberoBundle, options: LiberoBackendOptions) {
   };
 }
 
-/** The file that keeps a compiled scene beside its bundle; its name changes with the content. */
-function compiledScene(bundle: LiberoBundle, scene: string): string {
+/**
+ * The file that keeps a compiled scene beside its bundle. Its name changes with the bundle's content,
+ * MuJoCo among it, and with a MuJoCo that DSRL_MUJOCO names: what one compiled no other may read.
+ */
+function compiledScene(bundle: LiberoBundle, scene: string, foreign: string | undefined): string {
   const name = scene.replaceAll('/', '-').replace(/\.xml$/, '');
-  const file = bundle.file(`compiled/${name}-${bundle.sha256.slice(0, 16)}.mjb`);
+  const keys = [bundle.sha256, ...(foreign === undefined ? [] : [sha256Of(foreign)])];
+  const key = keys.map((hash) => hash.slice(0, 16)).join('-');
+  const file = bundle.file(`compiled/${name}-${key}.mjb`);
   if (!existsSync(file)) verifyAssets(bundle);
   return file;
+}
+
+/** A file that is not there is MuJoCo's to report. */
+function sha256Of(file: string): string {
+  const isFile = statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
+  const content = isFile ? readFileSync(file) : '';
+  return createHash('sha256').update(content).digest('hex');
 }
 
 /** As with the cores: one that was built here goes before a shipped one. */

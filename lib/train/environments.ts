@@ -1,12 +1,16 @@
+import { availableParallelism } from 'node:os';
 import { type Config, TRIALS_PER_TASK } from '../config/index.js';
 import {
   Environments,
   type Film,
+  LiberoPythonBackend,
   RepeatedResets,
+  type Reset,
   ResetSchedule,
   type ResetSource,
   selectResets,
 } from '../envs/index.js';
+import { UsageError } from '../errors.js';
 import {
   LiberoBackend,
   type Runtime,
@@ -27,15 +31,16 @@ type Role = 'train' | 'eval';
 
 /**
  * @param cameras those of the policy: only what is looked at is drawn
+ * @returns whose `dispose`, if it has one, is the caller's to call
  * @throws EnvironmentSetupError ERR_DSRL_LIBERO_* where LIBERO's bundle, plugin or GL is missing
  */
-export function createBackend(
+export async function createBackend(
   runtime: Runtime,
   config: Config,
   role: Role,
   numEnvs: number,
   cameras: readonly string[],
-): VecEnvBackend {
+): Promise<VecEnvBackend> {
   const env = config.env[role];
   const seed = BigInt(env.seed);
   if (env.env_type === 'tabletop') {
@@ -47,12 +52,22 @@ export function createBackend(
       frameSize: frameSize(config, role, numEnvs),
     });
   }
+  const suite = env.task_suite_name === 'tabletop' ? undefined : env.task_suite_name;
+  const size = env.init_params.camera_heights;
+  if (env.env_type === 'libero-python') {
+    return LiberoPythonBackend.start(runtime, {
+      suite: suite ?? 'libero_spatial',
+      numEnvs,
+      seed: env.seed,
+      pictureSize: size,
+    });
+  }
   return new LiberoBackend(runtime, {
     numEnvs,
     seed,
     cameras,
-    suite: env.task_suite_name ?? 'libero_spatial',
-    imageSize: env.init_params.camera_heights,
+    suite: suite ?? 'libero_spatial',
+    imageSize: size,
     frameSize: frameSize(config, role, numEnvs),
     gl: env.gl,
     msaa: env.msaa,
@@ -61,20 +76,35 @@ export function createBackend(
   });
 }
 
-/** Environments of an evaluation's wave; more take memory and gain nothing. */
+/**
+ * Environments of an evaluation's wave; more take memory and gain nothing. One of libero-python is
+ * a process of some 2 GB that keeps a core busy.
+ */
 export function waveSize(config: Config): number {
-  return config.env.eval.env_type === 'tabletop' ? 50 : 16;
+  const sizes = { tabletop: 50, libero: 16, 'libero-python': availableParallelism() };
+  return sizes[config.env.eval.env_type];
 }
 
-/** The initial states that `env.<role>` selects. */
-export function configuredResets(config: Config, role: Role, numTasks: number) {
+/**
+ * The initial states that `env.<role>` selects.
+ *
+ * @throws UsageError ERR_DSRL_ENV_INPUT for a task that there is not: of a suite that has to be
+ *   opened for it, the configuration could not know
+ */
+export function configuredResets(config: Config, role: Role, numTasks: number): Reset[] {
   const env = config.env[role];
-  return selectResets({
+  const resets = selectResets({
     numTasks,
     trialsPerTask: TRIALS_PER_TASK,
     trials: env.trials,
     taskIds: env.task_id_filter,
     specificResetId: env.specific_reset_id,
+  });
+  const strange = resets.find(({ task }) => task >= numTasks);
+  if (strange === undefined) return resets;
+  const suite = env.task_suite_name ?? env.env_type;
+  throw new UsageError('ERR_DSRL_ENV_INPUT', `${suite} has no task ${strange.task}`, {
+    hint: `it has the tasks 0 to ${numTasks - 1}: see env.${role}.task_id_filter, specific_reset_id`,
   });
 }
 
@@ -112,9 +142,9 @@ export function createEnvironments(
     frameSize: config.actor.model.openpi.dsrl_image_size,
     film,
     warmUp:
-      env.env_type === 'libero'
-        ? { steps: env.warmup_steps, action: LIBERO_NO_OPERATION }
-        : undefined,
+      env.env_type === 'tabletop'
+        ? undefined
+        : { steps: env.warmup_steps, action: LIBERO_NO_OPERATION },
   });
 }
 

@@ -1,4 +1,4 @@
-import { type Config, TASKS } from '../config/index.js';
+import { type Config, resetCount } from '../config/index.js';
 import {
   type EpisodeRecord,
   type Film,
@@ -6,7 +6,14 @@ import {
   type Reset,
   ResetList,
 } from '../envs/index.js';
-import { type Agent, type Runtime, randomNormal, randomUniform, Tensor } from '../native/index.js';
+import {
+  type Agent,
+  type Runtime,
+  randomNormal,
+  randomUniform,
+  Tensor,
+  type VecEnvBackend,
+} from '../native/index.js';
 import {
   configuredResets,
   createBackend,
@@ -67,35 +74,36 @@ export interface EvaluationResult {
  */
 export async function evaluate(request: EvaluationRequest): Promise<EvaluationResult> {
   const { config, runtime, repeats = 1 } = request;
-  const pairs = configuredResets(config, 'eval', TASKS[config.env.eval.env_type]);
-  const once = pairs.slice(0, config.env.eval.total_num_envs);
-  const resets = Array.from({ length: repeats }, () => once).flat();
-
-  const width = Math.min(waveSize(config), resets.length);
+  const { total_num_envs: asked } = config.env.eval;
+  const most = repeats * Math.min(asked, resetCount(config.env.eval) ?? asked);
+  const width = Math.min(waveSize(config), most);
   const { cameras } = request.policy.metadata;
-  const backend = createBackend(runtime, config, 'eval', width, cameras);
-  const episodes: EpisodeRecord[] = [];
-  const draw = new NoiseSource(request);
+  const backend = await createBackend(runtime, config, 'eval', width, cameras);
   const { save_video } = config.env.eval.video_cfg;
   const film =
     request.videos && save_video
       ? new EpisodeVideos(config, request.videos.folder, request.videos.warn)
       : undefined;
   try {
+    const once = configuredResets(config, 'eval', backend.numTasks).slice(0, asked);
+    const resets = Array.from({ length: repeats }, () => once).flat();
+    const episodes: EpisodeRecord[] = [];
+    const draw = new NoiseSource(request);
     for (let start = 0; start < resets.length; start += width) {
       const wave = resets.slice(start, start + width);
       episodes.push(...(await runWave(request, backend, wave, draw, film)));
     }
     film?.warnOfMissing();
+    return summarize(episodes);
   } finally {
     await film?.close();
+    backend.dispose?.();
   }
-  return summarize(episodes);
 }
 
 async function runWave(
   request: EvaluationRequest,
-  backend: ReturnType<typeof createBackend>,
+  backend: VecEnvBackend,
   resets: readonly Reset[],
   draw: NoiseSource,
   film: Film | undefined,

@@ -117,6 +117,7 @@ export async function train(request: TrainRequest): Promise<TrainSummary> {
   } finally {
     await videos.training?.close();
     log.close();
+    session.close();
   }
   return {
     run,

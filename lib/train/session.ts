@@ -43,27 +43,49 @@ export interface Session {
   step: StepUnderWay;
   history: HistoryPoint[];
   onEpisode: ((episode: EpisodeRecord) => void) | undefined;
+  /** Ends the environments that were started for it; those of the caller go on. */
+  close(): void;
+}
+
+interface SessionOptions {
+  checkpoint?: string | undefined;
+  backend?: VecEnvBackend | undefined;
+  onEpisode?: ((episode: EpisodeRecord) => void) | undefined;
+  film?: Film | undefined;
 }
 
 /** Makes the parts of a run, fresh or as a checkpoint has them. */
 export async function openSession(
   config: Config,
   runtime: Runtime,
-  options: {
-    checkpoint?: string | undefined;
-    backend?: VecEnvBackend | undefined;
-    onEpisode?: ((episode: EpisodeRecord) => void) | undefined;
-    film?: Film | undefined;
-  },
+  options: SessionOptions,
 ): Promise<Session> {
   const policy = FrozenPolicy.load(runtime, resolveModelPath(config));
   policy.checkFits(config);
+  const numEnvs = config.env.train.total_num_envs;
+  const { cameras } = policy.metadata;
+  const backend =
+    options.backend ?? (await createBackend(runtime, config, 'train', numEnvs, cameras));
+  const close = () => {
+    if (options.backend === undefined) backend.dispose?.();
+  };
+  try {
+    checkBackend(backend, numEnvs, policy);
+    return await makeSession({ config, runtime, policy, backend, close }, options);
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+type Opened = Pick<Session, 'config' | 'runtime' | 'policy' | 'close'> & { backend: VecEnvBackend };
+
+async function makeSession(
+  { config, runtime, policy, backend, close }: Opened,
+  options: SessionOptions,
+): Promise<Session> {
   const seed = BigInt(config.seed);
   const sizes = networkSizes(config);
-  const numEnvs = config.env.train.total_num_envs;
-  const backend =
-    options.backend ?? createBackend(runtime, config, 'train', numEnvs, policy.metadata.cameras);
-  checkBackend(backend, numEnvs, policy);
   const schedule = trainingSchedule(runtime, config, backend.numTasks);
   const session: Session = {
     config,
@@ -91,6 +113,7 @@ export async function openSession(
     step: freshStep(),
     history: [],
     onEpisode: options.onEpisode,
+    close,
   };
   if (options.checkpoint !== undefined) await restore(session, options.checkpoint);
   else startFrom(session);

@@ -10,7 +10,7 @@ namespace dsrl::libero {
 namespace {
 
 // Of EGL/egl.h and EGL/eglext.h, which need not be installed.
-constexpr int kTrue = 1, kNone = 0x3038, kExtensions = 0x3055;
+constexpr int kTrue = 1, kNone = 0x3038;
 constexpr int kRedSize = 0x3024, kGreenSize = 0x3023, kBlueSize = 0x3022, kAlphaSize = 0x3021;
 constexpr int kDepthSize = 0x3025, kStencilSize = 0x3026, kColorBufferType = 0x303F;
 constexpr int kRgbBuffer = 0x308E, kSurfaceType = 0x3033, kPbufferBit = 1;
@@ -31,7 +31,6 @@ struct Functions {
   unsigned (*destroy_context)(Display, Context);
   unsigned (*release_thread)();
   int (*get_error)();
-  const char* (*query_string)(Display, int name);
   void* (*get_proc_address)(const char* name);
   // Extensions; null where they are not there.
   unsigned (*query_devices)(int size, void** devices, int* count);
@@ -43,11 +42,11 @@ struct Functions {
 }
 
 template <typename Function>
-void find(void* library, const char* name, Function& function) {
-  function = reinterpret_cast<Function>(gl_symbol(library, name));
+void find(const SharedGlLibrary& library, const char* name, Function& function) {
+  function = reinterpret_cast<Function>(library.symbol(name));
 }
 
-Functions find_functions(void* library) {
+Functions find_functions(const SharedGlLibrary& library) {
   Functions egl{};
   find(library, "eglInitialize", egl.initialize);
   find(library, "eglChooseConfig", egl.choose_config);
@@ -57,7 +56,6 @@ Functions find_functions(void* library) {
   find(library, "eglDestroyContext", egl.destroy_context);
   find(library, "eglReleaseThread", egl.release_thread);
   find(library, "eglGetError", egl.get_error);
-  find(library, "eglQueryString", egl.query_string);
   find(library, "eglGetProcAddress", egl.get_proc_address);
   egl.query_devices =
       reinterpret_cast<decltype(egl.query_devices)>(egl.get_proc_address("eglQueryDevicesEXT"));
@@ -66,20 +64,26 @@ Functions find_functions(void* library) {
   return egl;
 }
 
+/// A display of a device, or of none, and the format in which it draws.
+struct Target {
+  Display display;
+  Config config;
+};
+
 /// A context that is current in its thread. EGL's calls that make and destroy are serialised: not
 /// every driver takes them from several threads at once.
 class EglContext : public GlContext {
  public:
-  EglContext(const Functions& egl, Display display, Config config, std::mutex& mutex)
-      : egl_(egl), display_(display), mutex_(mutex) {
+  EglContext(const Functions& egl, const Target& target, std::mutex& mutex)
+      : egl_(egl), display_(target.display), mutex_(mutex) {
     const std::lock_guard lock(mutex_);
     egl_.bind_api(kOpenGlApi);
-    context_ = egl_.create_context(display_, config, nullptr, nullptr);
-    if (context_ == nullptr) refuse("EGL makes no context (error " + error() + ")");
+    context_ = egl_.create_context(display_, target.config, nullptr, nullptr);
+    if (context_ == nullptr) refuse("it makes no context (error " + error() + ")");
     if (egl_.make_current(display_, nullptr, nullptr, context_) != kTrue) {
       const std::string reason = error();
       egl_.destroy_context(display_, context_);
-      refuse("EGL's context needs a surface (error " + reason + ")");
+      refuse("its context needs a surface (error " + reason + ")");
     }
   }
   ~EglContext() override {
@@ -100,35 +104,29 @@ class EglContext : public GlContext {
 
 class Egl : public GlLibrary {
  public:
-  explicit Egl(void* library) : egl_(find_functions(library)), display_(find_display()) {
-    const int wanted[] = {
-        kRedSize,     8,           kGreenSize,       8,          kBlueSize,       8,
-        kAlphaSize,   8,           kDepthSize,       24,         kStencilSize,    8,
-        kSurfaceType, kPbufferBit, kColorBufferType, kRgbBuffer, kRenderableType, kOpenGlBit,
-        kNone};
-    int count = 0;
-    if (egl_.choose_config(display_, wanted, &config_, 1, &count) != kTrue || count < 1) {
-      refuse("EGL offers no format with 24 bits of depth");
-    }
-  }
+  explicit Egl(const SharedGlLibrary& library)
+      : egl_(find_functions(library)), target_(find_target()) {}
 
   std::unique_ptr<GlContext> make_context() const override {
-    return std::make_unique<EglContext>(egl_, display_, config_, mutex_);
+    return std::make_unique<EglContext>(egl_, target_, mutex_);
   }
   std::string name() const override { return "EGL"; }
 
  private:
-  Display find_display() const {
+  /// The first device that makes a context, and where none does no device: drivers list GPUs
+  /// before Mesa's software device, and a device that this user may not open among them.
+  Target find_target() const {
     if (egl_.platform_display == nullptr) refuse("EGL has no displays without a screen");
     std::array<void*, kMaxDevices> devices{};
     int count = 0;
-    if (egl_.query_devices != nullptr) {
-      egl_.query_devices(static_cast<int>(devices.size()), devices.data(), &count);
+    if (egl_.query_devices != nullptr &&
+        egl_.query_devices(static_cast<int>(devices.size()), devices.data(), &count) != kTrue) {
+      count = 0;
     }
     int first = 0, last = count;
-    // MuJoCo's and robosuite's own variable names one device; otherwise the first that works,
-    // and drivers list GPUs before Mesa's software device.
-    if (const char* chosen = std::getenv("MUJOCO_EGL_DEVICE_ID"); chosen != nullptr && *chosen) {
+    const char* chosen = std::getenv("MUJOCO_EGL_DEVICE_ID");  // MuJoCo's and robosuite's own
+    const bool is_chosen = chosen != nullptr && *chosen != 0;
+    if (is_chosen) {
       first = std::atoi(chosen);
       last = first + 1;
       if (first < 0 || first >= count) {
@@ -136,33 +134,65 @@ class Egl : public GlLibrary {
                std::to_string(count) + " devices");
       }
     }
+    std::string reasons;
+    Target target{};
     for (int i = first; i < last; ++i) {
-      if (Display found = initialized(kPlatformDevice, devices[static_cast<size_t>(i)])) {
-        return found;
+      const std::string name = "device " + std::to_string(i);
+      if (can_draw(kPlatformDevice, devices[static_cast<size_t>(i)], name, target, reasons)) {
+        return target;
       }
     }
-    if (Display found = initialized(kPlatformSurfaceless, nullptr)) return found;
-    refuse("EGL has no device that draws without a screen (" + std::to_string(count) +
-           " were listed)");
+    if (!is_chosen && can_draw(kPlatformSurfaceless, nullptr, "no device", target, reasons)) {
+      return target;
+    }
+    refuse("EGL cannot draw without a screen (" + reasons + ")");
   }
 
-  /// A display is never terminated: others of this process may use the same.
-  Display initialized(unsigned platform, void* native) const {
-    Display display = egl_.platform_display(platform, native, nullptr);
-    if (display == nullptr || egl_.initialize(display, nullptr, nullptr) != kTrue) return nullptr;
-    return display;
+  /// Tries a display; what is wrong with it is added to `reasons`. A display is never terminated:
+  /// others of this process may use the same.
+  bool can_draw(unsigned platform, void* native, const std::string& name, Target& target,
+                std::string& reasons) const {
+    try {
+      target.display = egl_.platform_display(platform, native, nullptr);
+      if (target.display == nullptr) refuse("it has no display");
+      if (egl_.initialize(target.display, nullptr, nullptr) != kTrue) {
+        refuse("its display does not start (error " + std::to_string(egl_.get_error()) + ")");
+      }
+      target.config = find_config(target.display);
+      const EglContext trial(egl_, target, mutex_);
+      return true;
+    } catch (const Error& error) {
+      reasons += (reasons.empty() ? "" : "; ") + name + ": " + error.what();
+      return false;
+    }
   }
 
-  Functions egl_;
-  Display display_;
-  Config config_ = nullptr;
+  Config find_config(Display display) const {
+    const int wanted[] = {
+        kRedSize,     8,           kGreenSize,       8,          kBlueSize,       8,
+        kAlphaSize,   8,           kDepthSize,       24,         kStencilSize,    8,
+        kSurfaceType, kPbufferBit, kColorBufferType, kRgbBuffer, kRenderableType, kOpenGlBit,
+        kNone};
+    Config config = nullptr;
+    int count = 0;
+    if (egl_.choose_config(display, wanted, &config, 1, &count) != kTrue || count < 1) {
+      refuse("it offers no format with 24 bits of depth");
+    }
+    return config;
+  }
+
   mutable std::mutex mutex_;
+  Functions egl_;
+  Target target_;
 };
 
 }  // namespace
 
-std::unique_ptr<GlLibrary> open_egl() {
-  return std::make_unique<Egl>(open_gl_library("EGL", {"libEGL.so.1", "libEGL.so"}));
+std::shared_ptr<const GlLibrary> open_egl() {
+  const SharedGlLibrary library("EGL", {"libEGL.so.1", "libEGL.so"});
+  auto egl = std::make_shared<const Egl>(library);
+  library.make_visible();
+  return egl;
 }
 
 }  // namespace dsrl::libero

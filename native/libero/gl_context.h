@@ -21,20 +21,33 @@ class GlLibrary {
   virtual std::unique_ptr<GlContext> make_context() const = 0;
   virtual std::string name() const = 0;
 
-  /// gl: DSRL_LIBERO_GL_AUTO takes EGL, and OSMesa where EGL has no device.
+  /// gl: DSRL_LIBERO_GL_AUTO takes EGL, and OSMesa where EGL makes no context.
   ///
   /// A process draws in one way only: MuJoCo looks the functions of OpenGL up once, in whichever of
-  /// the two libraries is visible in the process.
+  /// the two libraries is visible in the process. So there is one of these a process, and with it
+  /// one EGLDisplay.
   /// Throws ERR_DSRL_LIBERO_GL, saying why each that was tried cannot be used.
-  static std::unique_ptr<GlLibrary> open(int32_t gl);
+  static std::shared_ptr<const GlLibrary> open(int32_t gl);
 };
 
-std::unique_ptr<GlLibrary> open_egl();
-std::unique_ptr<GlLibrary> open_osmesa();
+/// Each makes a context first, and is visible in the process only where that worked: an EGL
+/// without a device would otherwise be what MuJoCo finds when OSMesa draws.
+std::shared_ptr<const GlLibrary> open_egl();
+std::shared_ptr<const GlLibrary> open_osmesa();
 
-/// Opens a library of OpenGL under the first of its names, where MuJoCo finds it too.
-void* open_gl_library(const char* what, std::initializer_list<const char*> names);
-/// A function of it. Throws ERR_DSRL_LIBERO_GL.
-void* gl_symbol(void* library, const char* name);
+/// A library of OpenGL under the first of its names that there is. It stays in the process.
+class SharedGlLibrary {
+ public:
+  /// Throws ERR_DSRL_LIBERO_GL; what: "EGL".
+  SharedGlLibrary(const char* what, std::initializer_list<const char*> names);
+  /// A function of it. Throws ERR_DSRL_LIBERO_GL.
+  void* symbol(const char* name) const;
+  /// From now on MuJoCo finds it.
+  void make_visible() const;
+
+ private:
+  const char* name_ = nullptr;
+  void* library_ = nullptr;
+};
 
 }  // namespace dsrl::libero

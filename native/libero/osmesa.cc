@@ -37,13 +37,13 @@ class OsMesaContext : public GlContext {
 
 class OsMesa : public GlLibrary {
  public:
-  explicit OsMesa(void* library) {
+  explicit OsMesa(const SharedGlLibrary& library) {
     functions_.create =
-        reinterpret_cast<decltype(functions_.create)>(gl_symbol(library, "OSMesaCreateContextExt"));
-    functions_.make_current = reinterpret_cast<decltype(functions_.make_current)>(
-        gl_symbol(library, "OSMesaMakeCurrent"));
+        reinterpret_cast<decltype(functions_.create)>(library.symbol("OSMesaCreateContextExt"));
+    functions_.make_current =
+        reinterpret_cast<decltype(functions_.make_current)>(library.symbol("OSMesaMakeCurrent"));
     functions_.destroy =
-        reinterpret_cast<decltype(functions_.destroy)>(gl_symbol(library, "OSMesaDestroyContext"));
+        reinterpret_cast<decltype(functions_.destroy)>(library.symbol("OSMesaDestroyContext"));
   }
   std::unique_ptr<GlContext> make_context() const override {
     return std::make_unique<OsMesaContext>(functions_);
@@ -56,9 +56,12 @@ class OsMesa : public GlLibrary {
 
 }  // namespace
 
-std::unique_ptr<GlLibrary> open_osmesa() {
-  return std::make_unique<OsMesa>(
-      open_gl_library("OSMesa", {"libOSMesa.so.8", "libOSMesa.so.6", "libOSMesa.so"}));
+std::shared_ptr<const GlLibrary> open_osmesa() {
+  const SharedGlLibrary library("OSMesa", {"libOSMesa.so.8", "libOSMesa.so.6", "libOSMesa.so"});
+  auto osmesa = std::make_shared<const OsMesa>(library);
+  osmesa->make_context();
+  library.make_visible();
+  return osmesa;
 }
 
 }  // namespace dsrl::libero

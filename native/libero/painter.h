@@ -40,7 +40,7 @@ class Painter {
   int film_camera_ = -1;
   DrawnScene scene_;
   int32_t gl_;
-  std::unique_ptr<GlLibrary> library_;                // from the first picture on
+  std::shared_ptr<const GlLibrary> library_;          // from the first picture on
   std::vector<std::unique_ptr<Renderer>> renderers_;  // one a worker
   std::vector<std::vector<uint8_t>> drawn_;           // [B * cameras]
   std::vector<char> current_;                         // [B], 1: `drawn_` shows it as it is

@@ -58,7 +58,7 @@ describe('keys', () => {
           add it to the file, or type \`algorithm.replay_buffer.cache_size=...\`
         computed: algorithm.replay_buffer.sample_window_size is missing: a whole number of at least 1
           add it to the file, or type \`algorithm.replay_buffer.sample_window_size=...\`
-        a.yaml:1:1: env.train.env_type is missing: one of tabletop, libero
+        a.yaml:1:1: env.train.env_type is missing: one of tabletop, libero, libero-python
           add it to the file, or type \`env.train.env_type=...\`
         a.yaml:1:1: env.train.total_num_envs is missing: a whole number of at least 1
           add it to the file, or type \`env.train.total_num_envs=...\`
@@ -112,8 +112,8 @@ describe('values', () => {
         type \`env.train.trials=...\` with a half-open range [first, end] with 0 <= first < end <= 50"
     `);
     expect(ofOverride('env.train.env_type=maniskill')).toMatchInlineSnapshot(`
-      "the override \`env.train.env_type=maniskill\`: env.train.env_type: expected one of tabletop, libero, found the text "maniskill" (ERR_DSRL_CONFIG_INVALID_VALUE)
-        type \`env.train.env_type=...\` with one of tabletop, libero"
+      "the override \`env.train.env_type=maniskill\`: env.train.env_type: expected one of tabletop, libero, libero-python, found the text "maniskill" (ERR_DSRL_CONFIG_INVALID_VALUE)
+        type \`env.train.env_type=...\` with one of tabletop, libero, libero-python"
     `);
     expect(ofOverride('actor.model.openpi.dsrl_image_kernels=[5,3,3,3]')).toMatchInlineSnapshot(`
       "the override \`actor.model.openpi.dsrl_image_kernels=[5,3,3,3]\`: actor.model.openpi.dsrl_image_kernels: expected a list of 3 or even numbers, found 5 in [5,3,3,3] (ERR_DSRL_CONFIG_INVALID_VALUE)

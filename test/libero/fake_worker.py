@@ -1,6 +1,6 @@
 """Speaks the protocol of python/libero/worker.py. Trial 40 + k fails in the k-th way at a step,
 trial 44 only where the file DSRL_FAKE_ONCE is not there yet; trial 49 cannot be restored. The
-state is 100 task + trial, the steps since then, the seed, zeros."""
+state is 100 task + trial, the steps since then, the seed, zeros. libero_object has three tasks."""
 
 import argparse
 import json
@@ -54,7 +54,8 @@ if args.suite == "libero_90":
     stated = {"code": "ERR_DSRL_LIBERO_MUJOCO", "message": "old", "hint": "pip"}
     print(json.dumps(stated), file=sys.stderr)
     sys.exit(3)
-answer({"tasks": [f"task {k} of {args.suite}" for k in range(10)], "trials": 50})
+tasks = 3 if args.suite == "libero_object" else 10
+answer({"tasks": [f"task {k} of {args.suite}" for k in range(tasks)], "trials": 50})
 for line in sys.stdin:
     command = json.loads(line)
     if command["command"] == "restore":

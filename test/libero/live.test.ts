@@ -1,9 +1,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { composeConfig } from '../../lib/config/index.js';
 import { LiberoPythonBackend } from '../../lib/envs/index.js';
 import { createRuntime, LiberoBackend, liberoHome, Tensor } from '../../lib/native/index.js';
+import { evaluate } from '../../lib/train/evaluation.js';
 import { whyNoLibero } from '../support/libero.js';
+import { stillPolicy } from '../support/still-policy.js';
 
 // The original itself, in a worker, beside the C++ environment: one interface, one behaviour.
 
@@ -58,5 +61,18 @@ describe.skipIf(reason)(`the original in a worker${reason ? ` (${reason})` : ''}
       }
     }
     expect(natives[0]?.images.main?.read()).not.toEqual(natives[1]?.images.main?.read());
+  });
+
+  test('another suite is evaluated where a configuration names it', async () => {
+    const keys = ['env_type=libero-python', 'task_suite_name=libero_goal', 'warmup_steps=1'];
+    const one = ['trials=[7,8]', 'task_id_filter=[3]', 'max_episode_steps=5'];
+    const { config } = composeConfig({
+      recipe: 'libero_spatial_dsrl_openpi',
+      overrides: [...keys, ...one].map((key) => `env.eval.${key}`),
+    });
+    const policy = stillPolicy(runtime, config);
+    const result = await evaluate({ config, runtime, policy, agent: null });
+    expect(result).toMatchObject({ episodes: 1, success: 0, episode_len: 5 });
+    expect(result.tasks).toMatchObject([{ task: 3, episodes: 1 }]);
   });
 });

@@ -209,7 +209,8 @@ test('an environment without the original says what it lacks', async () => {
 });
 
 test('nothing is left in shared memory', async () => {
-  const mine = () => readdirSync('/dev/shm').filter((name) => name.startsWith('dsrl-worker-'));
+  const prefix = `dsrl-worker-${process.pid}-`; // other tests have theirs
+  const mine = () => readdirSync('/dev/shm').filter((name) => name.startsWith(prefix));
   const before = mine();
   const backend = await start();
   backend.restore(0, 0, 0);

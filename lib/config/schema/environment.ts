@@ -13,9 +13,28 @@ import {
 } from './fields.js';
 import { videos } from './videos.js';
 
-/** The environments that a configuration may name, and how many tasks each has. */
-export const TASKS = { tabletop: 4, libero: 10 } as const;
+/**
+ * The environments that a configuration may name, and how many tasks each has; null: its suite
+ * says so when it is opened.
+ */
+export const TASKS = { tabletop: 4, libero: 10, 'libero-python': null } as const;
 export type EnvironmentType = keyof typeof TASKS;
+const TYPES = ['tabletop', 'libero', 'libero-python'] as const satisfies EnvironmentType[];
+const LIBERO_SUITES = [
+  'libero_spatial',
+  'libero_object',
+  'libero_goal',
+  'libero_10',
+  'libero_90',
+] as const;
+/** The sets of tasks of each; the first is meant where none is named. */
+export const SUITES = {
+  tabletop: ['tabletop'],
+  libero: ['libero_spatial'],
+  'libero-python': LIBERO_SUITES,
+} as const;
+/** Tasks of the largest suite. */
+export const MOST_TASKS = 90;
 export const TRIALS_PER_TASK = 50;
 /** Steps of a tabletop episode; LIBERO's are 240. */
 export const TABLETOP_HORIZON = 60;
@@ -39,12 +58,12 @@ export function environment(role: 'train' | 'eval') {
   };
   return block({
     env_type: honoured(
-      choice('tabletop', 'libero'),
-      'the environment',
+      choice(...TYPES),
+      'the environment; libero-python: the original LIBERO in worker processes',
       role === 'eval' ? 'that of `env.train`' : undefined,
     ),
     task_suite_name: honoured(
-      choice('libero_spatial', 'tabletop').optional(),
+      choice(...LIBERO_SUITES, 'tabletop').optional(),
       "the environment's set of tasks",
       'the one that `env_type` has',
     ),

@@ -37,6 +37,7 @@ const RUN_HERE: Record<string, string[]> = {
   'dsrl-native config ls': [],
   'dsrl-native config cat tabletop': [],
   'dsrl-native config validate my_rlinf_file.yaml': [],
+  'dsrl-native config cp tabletop my.yaml': [],
   'dsrl-native config validate my.yaml': [],
   'dsrl-native train -c my.yaml algorithm.gamma=0.99 env@env.eval=tabletop': SHORT,
   'dsrl-native doctor': [],
@@ -63,6 +64,7 @@ const RUN_HERE: Record<string, string[]> = {
 
 /** Run by something else, whose file is named: too long, or done by every run of the tests. */
 const RUN_ELSEWHERE: Record<string, string> = {
+  'dsrl-native config schema > dsrl.schema.json': 'test/config/json-schema.test.ts',
   'dsrl-native serve runs/one': 'test/serve/command.test.ts',
   'dsrl-native serve': 'test/serve/command.test.ts',
   'node bench/export_full_size.mjs': 'bench/export_full_size.mjs',
@@ -124,7 +126,6 @@ function run(argv: string[]) {
 
 beforeAll(() => {
   mkdirSync(join(folder, 'runs'));
-  writeFileSync(join(folder, 'my.yaml'), 'defaults: [tabletop, _self_]\nseed: 7\n');
   const theirs = readFileSync(join(ROOT, 'configs', 'libero_spatial_dsrl_openpi.yaml'));
   writeFileSync(join(folder, 'my_rlinf_file.yaml'), theirs);
   placeCheckpoints(folder);

@@ -1,6 +1,6 @@
 import type { Packable } from './decode.js';
 import { NdArray } from './ndarray.js';
-import { liberoKeys, type ObservationKeys } from './openpi-keys.js';
+import { keysOf, liberoKeys, type ObservationKeys, stateEntries } from './openpi-keys.js';
 import { ProtocolError } from './protocol-error.js';
 import { type ConnectOptions, WireClient } from './wire-client.js';
 
@@ -12,7 +12,7 @@ export interface RemoteObservation {
 }
 
 export interface RemotePolicyOptions extends ConnectOptions {
-  /** The keys of the requests; openpi's for LIBERO unless given. */
+  /** The keys of the requests; what the server says of its own unless given, else LIBERO's. */
   keys?: ObservationKeys;
 }
 
@@ -51,14 +51,13 @@ export class RemotePolicy implements Disposable {
     options: { signal?: AbortSignal } = {},
   ): Promise<{ actions: Float32Array; shape: readonly number[] }> {
     const { images, state, prompt } = observation;
-    const keys = this.keys ?? liberoKeys(Object.keys(images));
+    const keys = this.keys ?? keysOf(this.metadata) ?? liberoKeys(Object.keys(images));
     const request: Record<string, Packable> = { [keys.prompt]: prompt };
     for (const [camera, { data, height, width }] of Object.entries(images)) {
       const key = keys.images[camera];
       if (key !== undefined) request[key] = new NdArray(data, [height, width, 3]);
     }
-    const [stateKey = 'state'] = typeof keys.state === 'string' ? [keys.state] : keys.state;
-    request[stateKey] = new NdArray(Float32Array.from(state), [state.length]);
+    Object.assign(request, Object.fromEntries(stateEntries(Float32Array.from(state), keys)));
     const answer = await this.client.request(request, options.signal);
     const actions = (answer as { actions?: unknown } | null)?.actions;
     if (actions instanceof NdArray) {

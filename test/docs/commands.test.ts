@@ -65,6 +65,11 @@ const RUN_HERE: Record<string, string[]> = {
 /** Run by something else, whose file is named: too long, or done by every run of the tests. */
 const RUN_ELSEWHERE: Record<string, string> = {
   'dsrl-native config schema > dsrl.schema.json': 'test/config/json-schema.test.ts',
+  'dsrl-native serve policies/tabletop': 'test/serve/policy-service.test.ts',
+  'node examples/js-env/main.ts runner.max_steps=40': 'test/examples/examples.test.ts',
+  'node examples/serve-client/main.ts ws://127.0.0.1:8000': 'test/examples/examples.test.ts',
+  'node examples/rclnodejs/main.ts policies/tabletop': 'test/examples/examples.test.ts',
+  'node examples/worker-threads/main.ts policies/tabletop': 'test/examples/examples.test.ts',
   'dsrl-native serve runs/one': 'test/serve/command.test.ts',
   'dsrl-native serve': 'test/serve/command.test.ts',
   'node bench/export_full_size.mjs': 'bench/export_full_size.mjs',

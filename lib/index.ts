@@ -35,6 +35,7 @@ export {
   type ResetSource,
   type RobotEnvironment,
   type RobotFault,
+  type RobotFaultKind,
   type RobotPicture,
   type RobotReading,
   type RobotStart,
@@ -43,7 +44,15 @@ export {
   selectResets,
 } from './envs/index.js';
 export * from './errors.js';
-export { createProgress, type Progress, type ProgressFormat } from './log/progress.js';
+export {
+  createProgress,
+  type EvaluationRow,
+  type Phase,
+  type Progress,
+  type ProgressFormat,
+  type ProgressOptions,
+  type StepRow,
+} from './log/progress.js';
 export {
   Agent,
   type AgentObservation,
@@ -76,6 +85,7 @@ export {
   type PolicyContract,
   type PolicyLoadOptions,
   type PolicyMetadata,
+  type PolicyNeeds,
   type PolicyObservation,
   type RobotObservation,
   recordPrompts,
@@ -83,12 +93,16 @@ export {
 } from './policy/index.js';
 export {
   NdArray,
+  type NumericArray,
   type ObservationKeys,
+  type Packable,
   PolicyServer,
   ProtocolError,
   policyService,
+  type RemoteObservation,
   RemotePolicy,
   type RemotePolicyOptions,
+  type ServablePolicy,
   type ServerOptions,
   type Service,
 } from './serve/index.js';

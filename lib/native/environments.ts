@@ -43,13 +43,17 @@ export interface VecEnvBackend {
   readonly numTasks: number;
   readonly numTrials: number;
   readonly actionDim: number;
+  /** Puts one environment at the start of a trial. */
   restore(env: number, task: number, trial: number): void | Promise<void>;
+  /** What all environments show now. */
   observe(): BackendObservation | Promise<BackendObservation>;
   /** Steps environment e through the first limit[e] actions; stops after the one that succeeds. */
   stepChunk(actions: Tensor, limit: Int32Array, wanted?: ChunkOptions): Promise<BackendChunkResult>;
   /** What the policy is told in a task; without it every prompt is ''. */
   prompt?(task: number): string;
+  /** The state of all environments, for a checkpoint. */
   saveState?(): Float64Array;
+  /** Takes up what `saveState` gave. */
   loadState?(state: Float64Array): void;
 }
 
@@ -73,9 +77,11 @@ export class NativeBackend implements VecEnvBackend {
   get actionDim(): number {
     return this.#raw.actionDim();
   }
+  /** Puts one environment at the start of a trial. */
   restore(env: number, task: number, trial: number): void {
     translate(() => this.#raw.restore(env, task, trial));
   }
+  /** What all environments show now. */
   observe(): BackendObservation {
     return translate(() => observation(this.#raw.observe()));
   }
@@ -93,9 +99,11 @@ export class NativeBackend implements VecEnvBackend {
   interior(env: number): EnvironmentInterior {
     return translate(() => this.#raw.interior(env));
   }
+  /** The state of all environments, for a checkpoint. */
   saveState(): Float64Array {
     return translate(() => this.#raw.saveState());
   }
+  /** Takes up what `saveState` gave. */
   loadState(state: Float64Array): void {
     translate(() => this.#raw.loadState(state));
   }

@@ -9,6 +9,7 @@ export interface Runtime {
   readonly torchVersion: string;
   /** Threads of libtorch's own operations. */
   readonly threads: number;
+  /** Sets the threads of libtorch's own operations, for the whole process. */
   setThreads(count: number): void;
   /** The addon itself, for the handles of lib/native. */
   readonly binding: Binding;

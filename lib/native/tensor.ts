@@ -81,10 +81,12 @@ export class Tensor<D extends DType = DType> implements Disposable {
   dispose(): void {
     this.raw.dispose();
   }
+  /** `dispose`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
 
+  /** Dtype, shape and device; never the data. */
   [inspect.custom](): string {
     if (this.disposed) return 'Tensor(disposed)';
     return `Tensor(${this.dtype})[${this.shape.join(', ')}] ${this.device}`;

@@ -6,6 +6,7 @@ import { FrozenPolicy } from './policy.js';
 import { batchOf, type RobotObservation } from './robot-observation.js';
 import { findSteered, readSteering, Steering, type SteeringFile } from './steering.js';
 
+/** Actions that follow one another, as they go to the robot. */
 export interface ActionChunk {
   /** Robot actions, un-normalised, row by row. */
   actions: Float32Array;
@@ -13,6 +14,7 @@ export interface ActionChunk {
   shape: readonly number[];
 }
 
+/** Where a policy computes, and what its noise is drawn from. */
 export interface PolicyLoadOptions {
   /** For a checkpoint: the frozen policy's folder, where it has moved since the training. */
   policy?: string;
@@ -32,11 +34,13 @@ interface CallOptions {
   signal?: AbortSignal;
 }
 
+/** What may be said of one call. */
 export interface InferOptions extends CallOptions {
   /** In place of what the agent would choose, or of a draw from N(0, I). */
   noise?: Noise;
 }
 
+/** What may be said of one call for several observations. */
 export interface InferBatchOptions extends CallOptions {
   /** One entry an observation, each with as many noises. */
   noise?: readonly Noise[];
@@ -152,6 +156,7 @@ export class Policy implements Disposable {
   dispose(): void {
     this.frozen.dispose();
   }
+  /** `dispose`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

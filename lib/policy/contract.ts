@@ -117,4 +117,5 @@ export const contract = z
     }
   });
 
+/** policy.json, read and checked. */
 export type PolicyContract = z.output<typeof contract>;

@@ -16,6 +16,7 @@ export interface ServablePolicy {
     };
     readonly actions: { readonly shape: readonly [number, number] };
   };
+  /** One chunk of actions for each observation, in their order. */
   inferBatch(
     observations: readonly Observation[],
   ): Promise<readonly { actions: Float32Array; shape: readonly number[] }[]>;

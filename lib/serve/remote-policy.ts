@@ -4,6 +4,7 @@ import { keysOf, liberoKeys, type ObservationKeys, stateEntries } from './openpi
 import { ProtocolError } from './protocol-error.js';
 import { type ConnectOptions, WireClient } from './wire-client.js';
 
+/** What a robot shows, for a policy on another machine. */
 export interface RemoteObservation {
   /** RGB, row by row. */
   images: Readonly<Record<string, { data: Uint8Array; height: number; width: number }>>;
@@ -11,6 +12,7 @@ export interface RemoteObservation {
   prompt: string;
 }
 
+/** How to connect, and what the requests are called. */
 export interface RemotePolicyOptions extends ConnectOptions {
   /** The keys of the requests; what the server says of its own unless given, else LIBERO's. */
   keys?: ObservationKeys;
@@ -68,9 +70,11 @@ export class RemotePolicy implements Disposable {
     });
   }
 
+  /** Ends the connection; requests under way are rejected. */
   dispose(): void {
     this.client.close();
   }
+  /** `dispose`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -21,7 +21,9 @@ export function findCores(around: Pick<Surroundings, 'env' | 'home' | 'packageRo
   const byMinor = new Map<string, Core>();
   const platform = `${process.platform}-${process.arch}`;
   const shipped = join(packageRoot, 'prebuilds', platform);
-  for (const folder of [join(packageRoot, 'build'), builtFolder(around), shipped]) {
+  // node-gyp-build's own switch: what is published is to be tried, not what was built here.
+  const own = around.env.PREBUILDS_ONLY ? [] : [join(packageRoot, 'build'), builtFolder(around)];
+  for (const folder of [...own, shipped]) {
     for (const core of coresIn(folder)) {
       if (!byMinor.has(core.minor)) byMinor.set(core.minor, core);
     }

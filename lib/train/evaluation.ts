@@ -15,6 +15,7 @@ import {
  */
 export type NoiseKind = 'iid' | 'tiled' | 'uniform';
 
+/** What to evaluate: an agent or the frozen policy alone, and over which episodes. */
 export interface EvaluationRequest {
   config: Config;
   runtime: Runtime;
@@ -27,6 +28,7 @@ export interface EvaluationRequest {
   signal?: AbortSignal | undefined;
 }
 
+/** Episodes of one task, and how many of them succeeded. */
 export interface TaskResult {
   task: number;
   successes: number;

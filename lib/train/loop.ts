@@ -20,6 +20,7 @@ import {
   steeringOf,
 } from './session.js';
 
+/** A training: its configuration, where it computes, and who is told. */
 export interface TrainRequest {
   config: Config;
   runtime: Runtime;
@@ -43,6 +44,7 @@ export interface TrainRequest {
   backend?: VecEnvBackend | undefined;
 }
 
+/** What a training came to. */
 export interface TrainSummary {
   run: string;
   checkpoint: string | null;

@@ -10,7 +10,7 @@ const policy = await Policy.load(folder, { device: 'cpu' });
 
 if (process.env.ROS_DISTRO !== undefined) {
   const ros = await openRos('dsrl_policy');
-  startPolicyNode(policy, 'reach', ros);
+  startPolicyNode(policy, 'tidy', ros);
   process.once('SIGINT', () => ros.stop());
 } else {
   let left = Number(answers);
@@ -19,5 +19,5 @@ if (process.env.ROS_DISTRO !== undefined) {
     left -= 1;
     if (left === 0) stub.stop();
   });
-  startPolicyNode(policy, 'reach', stub);
+  startPolicyNode(policy, 'tidy', stub);
 }

@@ -17,7 +17,7 @@ console.log('serving', JSON.stringify(policy.metadata));
 
 let state = [0.5, 0.5, 0.4, Math.PI, 0, 0, 0.04, -0.04];
 for (let round = 1; round <= Number(rounds); round++) {
-  const observation = { images: { main: photograph(round) }, state, prompt: 'reach' };
+  const observation = { images: { main: photograph(round) }, state, prompt: 'tidy' };
   const started = performance.now();
   const { actions, shape } = await policy.infer(observation, {
     signal: AbortSignal.timeout(5_000), // an answer later than this is of no use

@@ -64,6 +64,14 @@ const RUN_HERE: Record<string, string[]> = {
 
 /** Run by something else, whose file is named: too long, or done by every run of the tests. */
 const RUN_ELSEWHERE: Record<string, string> = {
+  'dsrl-native setup': 'test/cli/setup.test.ts',
+  'dsrl-native build': 'test/cli/build.test.ts',
+  'dsrl-native setup --cpu': 'test/cli/setup.test.ts',
+  'dsrl-native build --torch-home DIR': 'test/cli/build.test.ts',
+  'dsrl-native train -c mine.mjs': 'test/config/define.test.ts',
+  'npm run docs:api': 'test/docs/api.test.ts',
+  'node bench/serve.mjs --requests 60': 'bench/serve.mjs',
+  'node bench/event_loop.mjs': 'bench/event_loop.mjs',
   'dsrl-native config schema > dsrl.schema.json': 'test/config/json-schema.test.ts',
   'dsrl-native serve policies/tabletop': 'test/serve/policy-service.test.ts',
   'node examples/js-env/main.ts runner.max_steps=40': 'test/examples/examples.test.ts',

@@ -5,9 +5,12 @@ export {
   type Composed,
   type ComposeRequest,
   type Config,
+  type ConfigDefinition,
   chunksPerRollout,
   composeConfig,
+  configJsonSchema,
   configToYaml,
+  defineConfig,
   listRecipes,
   replayCapacity,
   resolveModelPath,
@@ -36,6 +39,7 @@ export {
   type ResetSource,
   type RobotEnvironment,
   type RobotFault,
+  type RobotFaultKind,
   type RobotPicture,
   type RobotReading,
   type RobotStart,
@@ -45,8 +49,17 @@ export {
   selectResets,
 } from './envs/index.js';
 export * from './errors.js';
-export { createProgress, type Progress, type ProgressFormat } from './log/progress.js';
 export {
+  createProgress,
+  type EvaluationRow,
+  type Phase,
+  type Progress,
+  type ProgressFormat,
+  type ProgressOptions,
+  type StepRow,
+} from './log/progress.js';
+export {
+  type ActOptions,
   Agent,
   type AgentObservation,
   type BackendChunkResult,
@@ -57,6 +70,7 @@ export {
   Learner,
   type LearnerSettings,
   type NetworkSizes,
+  type RandomDraw,
   Replay,
   type ReplayRows,
   type Runtime,
@@ -83,6 +97,7 @@ export {
   type PolicyContract,
   type PolicyLoadOptions,
   type PolicyMetadata,
+  type PolicyNeeds,
   type PolicyObservation,
   type RobotObservation,
   recordPrompts,
@@ -90,12 +105,17 @@ export {
 } from './policy/index.js';
 export {
   NdArray,
+  type NumericArray,
   type ObservationKeys,
+  type Packable,
   PolicyServer,
   ProtocolError,
   policyService,
+  type RemoteChunk,
+  type RemoteObservation,
   RemotePolicy,
   type RemotePolicyOptions,
+  type ServablePolicy,
   type ServeOptions,
   type ServerOptions,
   type Service,

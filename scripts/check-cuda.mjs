@@ -72,10 +72,11 @@ function openCudaLibraries(torchHome) {
   const { status, stderr } = runScript(`
     const { inspectTorch } = await import(${compiled('inspect')});
     const { openLoader } = await import(${compiled('loader')});
+    const { currentSurroundings } = await import(${compiled('surroundings')});
     const { CPU_LIBRARIES, CUDA_LIBRARIES, preloadTorch } = await import(${compiled('preload')});
     const torch = inspectTorch(${JSON.stringify(torchHome)});
     const libraries = [...CPU_LIBRARIES, ...CUDA_LIBRARIES];
-    preloadTorch(openLoader(${JSON.stringify(root)}), torch, libraries);`);
+    preloadTorch(openLoader(currentSurroundings()), torch, libraries);`);
   expectThat(status === 0, 'the CUDA libraries of torch can be opened', { status, stderr });
 }
 

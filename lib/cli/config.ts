@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { reasonOf, UsageError } from '../errors.js';
 
@@ -7,12 +7,15 @@ const USAGE = `dsrl-native config: look at configurations
   config ls                                 the recipes of this package
   config cat <recipe|file> [key=value ...]  a configuration with every key filled in
   config cat --source <recipe>              a recipe as it is written, comments included
+  config cp <recipe> [file]                 copies a recipe, comments included, to start from
+  config schema                             JSON Schema of a configuration file, for editors
   config validate <recipe|file> [key=value ...]
                                             checks keys, types and ranges; opens nothing else
 
 examples
   dsrl-native config cat tabletop > my.yaml
   dsrl-native config validate my.yaml algorithm.gamma=0.99
+  dsrl-native config schema > dsrl.schema.json
 `;
 
 /**
@@ -33,6 +36,10 @@ export async function runConfig(argv: string[]): Promise<number> {
       return list(rest);
     case 'cat':
       return source ? catSource(rest) : cat(rest);
+    case 'cp':
+      return copy(rest);
+    case 'schema':
+      return printSchema(rest);
     case 'validate':
       return validate(rest);
     default:
@@ -81,6 +88,32 @@ async function catSource(words: string[]): Promise<number> {
   if (recipe === undefined || rest.length > 0) throw usage('`cat --source` takes one recipe');
   const { recipeText } = await import('../config/sources.js');
   process.stdout.write(recipeText(recipe));
+  return 0;
+}
+
+async function copy(words: string[]): Promise<number> {
+  const [recipe, file = `${recipe}.yaml`, ...rest] = words;
+  if (recipe === undefined || rest.length > 0) throw usage('`cp` takes a recipe and a file');
+  const { recipeText } = await import('../config/sources.js');
+  const text = recipeText(recipe);
+  try {
+    writeFileSync(file, text, { flag: 'wx' });
+  } catch (cause) {
+    const isThere = (cause as NodeJS.ErrnoException).code === 'EEXIST';
+    const why = isThere ? 'is there already' : `cannot be written: ${(cause as Error).message}`;
+    throw new UsageError('ERR_DSRL_CONFIG_COPY', `${file} ${why}`, {
+      hint: `name another: dsrl-native config cp ${recipe} my.yaml`,
+      cause,
+    });
+  }
+  process.stdout.write(`${file}\n`);
+  return 0;
+}
+
+async function printSchema(words: string[]): Promise<number> {
+  if (words.length > 0) throw usage('`schema` takes no arguments');
+  const { configJsonSchema } = await import('../config/json-schema.js');
+  process.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
   return 0;
 }
 

@@ -6,11 +6,11 @@ import { parseArgs } from 'node:util';
 import { DsrlError, type TorchAttempt, UsageError } from '../errors.js';
 import { type Core, findCores } from '../torch/cores.js';
 import { formatCudaVersion, whyNoCuda } from '../torch/device.js';
-import { findTorchWithCore, loadNative, noCoreFor } from '../torch/load.js';
+import { findTorchWithCore, loadNative, torchJudge } from '../torch/load.js';
 import { type CudaDriver, openLoader } from '../torch/loader.js';
 import { isCheckout } from '../torch/not-found.js';
 import { describePlatform, packageVersion } from '../torch/platform.js';
-import { type FoundTorch, surveyTorch, type TorchInfo } from '../torch/resolve.js';
+import { type FoundTorch, surveyTorch } from '../torch/resolve.js';
 import { currentSurroundings, type Surroundings } from '../torch/surroundings.js';
 
 const HELP = `Usage: dsrl-native doctor [--json]
@@ -81,13 +81,12 @@ function parseFlags(argv: string[]): { json: boolean; help: boolean } {
 }
 
 function examine(around: Surroundings): DoctorReport {
-  const cores = findCores(around.packageRoot);
-  const minors = cores.map(({ minor }) => minor);
-  const refuse = (torch: TorchInfo) => (minors.includes(torch.minor) ? null : noCoreFor(torch));
+  const cores = findCores(around);
+  const { refuse } = torchJudge(cores, around);
   const attempts = surveyTorch({ refuse }, around);
   const chosen = attempt(() => findTorchWithCore(undefined, around).torch);
-  const driver = attempt(() => openLoader(around.packageRoot).cudaDriver());
-  const loader = check(() => `glibc ${openLoader(around.packageRoot).glibcVersion()}`);
+  const driver = attempt(() => openLoader(around).cudaDriver());
+  const loader = check(() => `glibc ${openLoader(around).glibcVersion()}`);
   const core = check(() => {
     const native = loadNative({ device: 'cpu' }, around);
     return `built for torch ${native.core.torchVersion}, opened on ${native.torch.version}`;

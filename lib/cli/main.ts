@@ -12,6 +12,8 @@ Improves a frozen flow-matching robot policy by reinforcement learning in its no
   export   make a frozen policy of a published Pi0 checkpoint
   config   list, show and check configurations
   libero   set up LIBERO: its scenes, meshes and initial states
+  setup    put a private torch into your cache folder
+  build    compile the native code for another torch or machine
   doctor   what training needs and what this machine has
   debug    developers' commands: run the learner on given data, print random streams
 
@@ -34,6 +36,8 @@ const COMMANDS: Record<string, () => Promise<(argv: string[]) => Promise<number>
   export: async () => (await import('./export.js')).runExport,
   config: async () => (await import('./config.js')).runConfig,
   libero: async () => (await import('./libero.js')).runLibero,
+  setup: async () => (await import('./setup.js')).runSetup,
+  build: async () => (await import('./build.js')).runBuild,
   doctor: async () => (await import('./doctor.js')).runDoctor,
   debug: async () => (await import('./debug.js')).runDebug,
   quickstart: async () => (await import('./quickstart.js')).runQuickstart,

@@ -5,7 +5,7 @@ import { EnvironmentSetupError } from '../errors.js';
 const TAIL = 15;
 /** What of a long program's output tells how far it is. */
 const TELLING =
-  /^\s*(Downloading|Installing collected|Successfully|Get:\d|Setting up|\[\d+\/\d+\])/;
+  /^\s*(Downloading|Installing collected|Successfully|Get:\d|Setting up|\[\s*\d+(\/\d+|%)\])/;
 
 /**
  * Runs a program of the system, and passes on the lines that show how far it is.

@@ -9,6 +9,8 @@ import { composeAloud, isFolder, isOverride } from './compose.js';
 export interface TrainWords {
   words: string[];
   file: string | undefined;
+  /** What `file` makes, where it is a program. */
+  text?: { name: string; yaml: string } | undefined;
   resume: string | undefined;
   runDir: string | undefined;
   device: string | undefined;
@@ -24,7 +26,7 @@ export interface TrainPlan {
   onlyEvaluate?: string;
 }
 
-export function planTraining({ words, file, resume, runDir, device }: TrainWords): TrainPlan {
+export function planTraining({ words, file, text, resume, runDir, device }: TrainWords): TrainPlan {
   const overrides = words.filter(isOverride);
   const [recipe, ...surplus] = words.filter((word) => !isOverride(word));
   if (surplus.length > 0) {
@@ -44,7 +46,8 @@ export function planTraining({ words, file, resume, runDir, device }: TrainWords
     refuseUntrainable(config);
     return { config, ...plan };
   }
-  const source = file === undefined ? { recipe: recipe ?? '' } : { file };
+  const written = text === undefined ? { file: file ?? '' } : { text };
+  const source = file === undefined ? { recipe: recipe ?? '' } : written;
   const { config } = composeAloud({ ...source, overrides });
   const { only_eval, ckpt_path, resume_dir, logger } = config.runner;
   const from = resume ?? resume_dir ?? undefined;

@@ -6,7 +6,7 @@ const HELP = `Usage: dsrl-native train [recipe | -c file.yaml] [key=value ...] [
 Trains an agent that chooses the noise of a frozen policy. Results (the run's folder, the
 checkpoint) go to stdout as one JSON object, progress to stderr.
 
-  -c, --config FILE     a YAML file instead of a recipe
+  -c, --config FILE     a YAML file instead of a recipe, or a module that exports a configuration
       key=value         overrides, as in Hydra: a.b=c, +a.b=c, ~a.b, env@env.eval=tabletop
       --resume [DIR]    go on from a run or a checkpoint; \`last\` or nothing: the newest run
       --run-dir DIR     the run's folder itself, instead of one in runner.logger.log_path
@@ -49,10 +49,13 @@ export async function runTrain(argv: string[]): Promise<number> {
     'plain',
     'json',
   ]);
+  const { isConfigModule, readConfigModule } = await import('./config-module.js');
   const { planTraining } = await import('./train-plan.js');
+  const file = values.config;
   const plan = planTraining({
     words: positionals,
-    file: values.config,
+    file,
+    text: file !== undefined && isConfigModule(file) ? await readConfigModule(file) : undefined,
     resume: values.resume,
     runDir: values['run-dir'],
     device: values.device,

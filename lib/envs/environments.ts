@@ -6,6 +6,7 @@ import { type Observation, toObservation } from './observation.js';
 import { type ChunkReward, chunkReward } from './reward.js';
 import type { ResetSource } from './schedule.js';
 
+/** How many environments there are, what they are reset to, and how long an episode may be. */
 export interface EnvironmentsOptions {
   runtime: Runtime;
   backend: VecEnvBackend;
@@ -188,6 +189,7 @@ export class Environments {
     return result;
   }
 
+  /** What a checkpoint keeps of the episodes under way. */
   save(): EnvironmentsState {
     const { backend, schedule } = this.#options;
     const state = this.#started ? backend.saveState?.() : undefined;

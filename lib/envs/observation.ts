@@ -14,6 +14,7 @@ export interface Observation {
   state: Tensor<'float32'>;
   /** What each environment's policy is told, [B]. */
   prompts: string[];
+  /** Gives the native memory of pictures and state back. */
   dispose(): void;
 }
 

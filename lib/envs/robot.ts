@@ -44,11 +44,13 @@ export interface RobotEnvironment {
   stop?(): Promise<void> | void;
 }
 
+/** The trial that a reset begins: which task, and which of its starts. */
 export interface RobotStart {
   task: number;
   trial: number;
 }
 
+/** What broke an episode off: an error, an answer too late, stale or in part, a pause, a stop. */
 export type RobotFaultKind = 'error' | 'late' | 'stale' | 'partial' | 'paused' | 'stopped';
 
 /** Why an episode was broken off. */

@@ -37,6 +37,7 @@ export function selectResets(selection: ResetSelection): Reset[] {
  * Which reset comes next; null where none is left: the environment stays idle.
  */
 export interface ResetSource {
+  /** The next reset of an environment. */
   next(): Reset | null;
   position: number;
 }
@@ -59,6 +60,7 @@ export class ResetSchedule implements ResetSource {
     this.#draw = draw;
   }
 
+  /** The next reset of an environment. */
   next(): Reset {
     const count = this.#resets.length;
     const pass = Math.floor(this.position / count);
@@ -107,6 +109,7 @@ export class ResetList implements ResetSource {
     this.#resets = resets;
   }
 
+  /** The next reset of an environment. */
   next(): Reset | null {
     return this.#resets[this.position++] ?? null;
   }

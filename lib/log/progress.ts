@@ -4,8 +4,10 @@ import { JsonReporter, LineReporter } from './progress-lines.js';
 import { TerminalReporter } from './progress-terminal.js';
 import { type Environment, glyphsFor, painter, type TextStream, wantsColour } from './terminal.js';
 
+/** How progress is shown: by the terminal at hand, as a redrawn block, as lines, as JSON, or not. */
 export type ProgressFormat = 'auto' | 'tty' | 'plain' | 'json' | 'quiet';
 
+/** What a training is doing. */
 export type Phase = 'setup' | 'rollout' | 'learn' | 'evaluate' | 'checkpoint';
 
 /** What a person sees of one global step. A figure that is not known yet is NaN or absent. */
@@ -57,7 +59,9 @@ export interface Progress {
   phase(name: Phase): void;
   /** A global step has ended. */
   step(row: StepRow): void;
+  /** An evaluation has ended. */
   evaluation(row: EvaluationRow): void;
+  /** A checkpoint is complete, at this path. */
   checkpoint(path: string): void;
   /** The run has ended well: shows its last figures and these lines, then stops. */
   finish(summary: readonly string[]): void;
@@ -78,6 +82,7 @@ export interface Clock {
   every(milliseconds: number, tick: () => void): () => void;
 }
 
+/** How and where progress is shown. */
 export interface ProgressOptions {
   format: ProgressFormat;
   /** Global steps of the run. */

@@ -27,6 +27,7 @@ export interface BackendChunkResult {
   frames?: Tensor<'uint8'>;
 }
 
+/** What a chunk is to show beside its end. */
 export interface ChunkOptions {
   /** False: the observation needs no pictures, which saves a backend from drawing them. */
   pictures?: boolean;
@@ -51,13 +52,17 @@ export interface VecEnvBackend {
   readonly numTasks: number;
   readonly numTrials: number;
   readonly actionDim: number;
+  /** Puts one environment at the start of a trial. */
   restore(env: number, task: number, trial: number): void | Promise<void>;
+  /** What all environments show now. */
   observe(): BackendObservation | Promise<BackendObservation>;
   /** Steps environment e through the first limit[e] actions; stops after the one that succeeds. */
   stepChunk(actions: Tensor, limit: Int32Array, wanted?: ChunkOptions): Promise<BackendChunkResult>;
   /** What the policy is told in a task; without it every prompt is ''. */
   prompt?(task: number): string;
+  /** The state of all environments, for a checkpoint. */
   saveState?(): Float64Array;
+  /** Takes up what `saveState` gave. */
   loadState?(state: Float64Array): void;
   /** Ends what runs beside this process; whoever started the backend calls it. */
   dispose?(): void;
@@ -83,9 +88,11 @@ export class NativeBackend implements VecEnvBackend {
   get actionDim(): number {
     return this.#raw.actionDim();
   }
+  /** Puts one environment at the start of a trial. */
   restore(env: number, task: number, trial: number): void {
     translate(() => this.#raw.restore(env, task, trial));
   }
+  /** What all environments show now. */
   observe(): BackendObservation {
     return translate(() => observation(this.#raw.observe()));
   }
@@ -108,14 +115,17 @@ export class NativeBackend implements VecEnvBackend {
   interior(env: number): EnvironmentInterior {
     return translate(() => this.#raw.interior(env));
   }
+  /** The state of all environments, for a checkpoint. */
   saveState(): Float64Array {
     return translate(() => this.#raw.saveState());
   }
+  /** Takes up what `saveState` gave. */
   loadState(state: Float64Array): void {
     translate(() => this.#raw.loadState(state));
   }
 }
 
+/** Sizes, seed and cameras of the embedded environment. */
 export interface TabletopOptions {
   numEnvs: number;
   /** The benchmark's (env.*.seed), not a run's. */
@@ -167,7 +177,8 @@ export function randomStream(
   return translate(() => runtime.binding.randomStream(seed, stream, step, env, count));
 }
 
-type RandomDraw = (
+/** A draw of a named stream; see `randomNormal` and `randomUniform`. */
+export type RandomDraw = (
   runtime: Runtime,
   seed: bigint,
   stream: string,

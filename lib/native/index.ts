@@ -12,6 +12,7 @@ export {
   type ChunkOptions,
   type EnvironmentInterior,
   type NativeBackend,
+  type RandomDraw,
   randomNormal,
   randomStream,
   randomUniform,

@@ -16,6 +16,7 @@ export interface AgentObservation {
   state: Tensor;
 }
 
+/** How an agent acts. */
 export interface ActOptions {
   /** Keys the draw. */
   step: number;
@@ -96,6 +97,7 @@ export class Replay {
     this.raw = translate(() => new runtime.binding.Replay(sizes, capacity, numEnvs, device));
   }
 
+  /** Stores one transition a row. */
   append(rows: ReplayRows): void {
     translate(() =>
       this.raw.append({
@@ -186,15 +188,19 @@ export class Learner {
   updateFromFile(file: string): UpdateRow {
     return translate(() => this.#raw.updateFromFile(file));
   }
+  /** Writes the agent's weights, as safetensors. */
   saveAgent(file: string): void {
     translate(() => this.#raw.saveAgent(file));
   }
+  /** Reads what `saveAgent` wrote. */
   loadAgent(file: string): void {
     translate(() => this.#raw.loadAgent(file));
   }
+  /** Writes the target network's weights. */
   saveTarget(file: string): void {
     translate(() => this.#raw.saveTarget(file));
   }
+  /** Reads what `saveTarget` wrote. */
   loadTarget(file: string): void {
     translate(() => this.#raw.loadTarget(file));
   }
@@ -202,9 +208,11 @@ export class Learner {
   resetTarget(): void {
     translate(() => this.#raw.resetTarget());
   }
+  /** Writes the optimizers' moments and counters. */
   saveOptimizer(file: string): void {
     translate(() => this.#raw.saveOptimizer(file));
   }
+  /** Reads what `saveOptimizer` wrote. */
   loadOptimizer(file: string): void {
     translate(() => this.#raw.loadOptimizer(file));
   }

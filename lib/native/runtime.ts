@@ -16,6 +16,7 @@ export interface Runtime {
   readonly torchVersion: string;
   /** Threads of libtorch's own operations. */
   readonly threads: number;
+  /** Sets the threads of libtorch's own operations, for the whole process. */
   setThreads(count: number): void;
   /** What the live handles of this thread hold. */
   memory(): TensorMemory;

@@ -112,6 +112,7 @@ export class Tensor<D extends DType = DType> implements Disposable {
     untrackHandle(this);
     this.raw.dispose();
   }
+  /** `dispose`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
@@ -123,6 +124,7 @@ export class Tensor<D extends DType = DType> implements Disposable {
     });
   }
 
+  /** Dtype, shape and device; never the data. */
   [inspect.custom](): string {
     if (this.disposed) return 'Tensor(disposed)';
     return `Tensor(${this.dtype})[${this.shape.join(', ')}] ${this.device}`;

@@ -7,6 +7,7 @@ import { FrozenPolicy } from './policy.js';
 import { batchOf, type RobotObservation } from './robot-observation.js';
 import { findSteered, readSteering, Steering, type SteeringFile } from './steering.js';
 
+/** Actions that follow one another, as they go to the robot. */
 export interface ActionChunk {
   /** Robot actions, un-normalised, row by row. */
   actions: Float32Array;
@@ -15,6 +16,7 @@ export interface ActionChunk {
   timedOut?: false;
 }
 
+/** Where a policy computes, and what its noise is drawn from. */
 export interface PolicyLoadOptions {
   /** For a checkpoint: the frozen policy's folder, where it has moved since the training. */
   policy?: string;
@@ -32,11 +34,13 @@ interface CallOptions {
   deterministic?: boolean;
 }
 
+/** What may be said of a call that blocks. */
 export interface InferSyncOptions extends CallOptions {
   /** In place of what the agent would choose, or of a draw from N(0, I). */
   noise?: Noise;
 }
 
+/** What may be said of one call. */
 export interface InferOptions extends InferSyncOptions {
   /** Stops the call; its promise rejects with the signal's reason. */
   signal?: AbortSignal;
@@ -44,6 +48,7 @@ export interface InferOptions extends InferSyncOptions {
   deadlineMs?: number;
 }
 
+/** What may be said of one call for several observations. */
 export interface InferBatchOptions extends CallOptions {
   /** Stops the call; its promise rejects with the signal's reason. */
   signal?: AbortSignal;
@@ -208,6 +213,7 @@ export class Policy implements Disposable {
     this.disposed = true;
     if (this.calls === 0) this.frozen.dispose();
   }
+  /** `dispose`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

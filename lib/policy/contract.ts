@@ -86,6 +86,17 @@ export const contract = z
      * on bytes, black borders); as LeRobot does (plain bilinear interpolation of floats).
      */
     image_resize: z.enum(['none', 'openpi', 'lerobot']),
+    /**
+     * What a robot's client calls the parts of an observation, where that is not openpi's way for
+     * LIBERO: camera -> key; the state's key, or keys with their lengths in order; the prompt's key.
+     */
+    observation_keys: z
+      .strictObject({
+        images: z.record(name, name),
+        state: z.union([name, z.record(name, count)]),
+        prompt: name,
+      })
+      .optional(),
     prompt_length: count,
     /** How the flow's time is counted: 1 + i dt in double, or by sums in float32. */
     time_convention: z.enum(['double', 'float32']),
@@ -106,4 +117,5 @@ export const contract = z
     }
   });
 
+/** policy.json, read and checked. */
 export type PolicyContract = z.output<typeof contract>;

@@ -11,6 +11,7 @@ export function contradictions(policy: Omit<PolicyContract, 'format'>): Contradi
     ...ofSizes(policy),
     ...ofNormalization(policy),
     ...ofCameras(policy),
+    ...ofKeys(policy),
     ...ofPrompts(policy),
   ];
 }
@@ -70,6 +71,24 @@ function* ofCameras({ cameras, camera_sources, masked_cameras }: Policy): Genera
     const message = `\`${source}\` stands twice in camera_sources and masked_cameras`;
     yield { path: ['masked_cameras'], message };
   }
+}
+
+function* ofKeys({ cameras, observation_keys: keys, state_dim }: Policy): Generator<Contradiction> {
+  if (keys === undefined) return;
+  const path = ['observation_keys', 'images'];
+  for (const camera of cameras) {
+    if (Object.hasOwn(keys.images, camera)) continue;
+    yield { path, message: `has no key for the camera \`${camera}\`` };
+  }
+  for (const camera of Object.keys(keys.images)) {
+    if (cameras.includes(camera)) continue;
+    yield { path: [...path, camera], message: `\`cameras\` has no \`${camera}\`` };
+  }
+  if (typeof keys.state === 'string') return;
+  const length = Object.values(keys.state).reduce((sum, part) => sum + part, 0);
+  if (length === state_dim) return;
+  const message = `its parts have ${length} numbers, and state_dim is ${state_dim}`;
+  yield { path: ['observation_keys', 'state'], message };
 }
 
 function* ofPrompts({ prompts, prompt_lengths, prompt_length }: Policy): Generator<Contradiction> {

@@ -11,6 +11,8 @@ export interface PolicyMetadata {
     readonly state: { readonly dtype: 'float32'; readonly shape: readonly [number] };
     /** Tokens of a prompt that are looked at, and the prompts that need no tokenizer. */
     readonly prompt: { readonly maxTokens: number; readonly known: readonly string[] };
+    /** What `serve` reads them from, where policy.json says it. */
+    readonly keys?: NonNullable<PolicyContract['observation_keys']>;
   };
   /** A chunk: the horizon, and the numbers of a robot action. */
   readonly actions: { readonly dtype: 'float32'; readonly shape: readonly [number, number] };
@@ -35,6 +37,7 @@ export function metadataOf(contract: PolicyContract): PolicyMetadata {
       images: Object.fromEntries(cameras.map((camera) => [camera, picture])),
       state: { dtype: 'float32', shape: [contract.state_dim] },
       prompt: { maxTokens: contract.prompt_length, known: Object.keys(contract.prompts) },
+      ...(contract.observation_keys && { keys: contract.observation_keys }),
     },
     actions: { dtype: 'float32', shape: [horizon, contract.action_dim] },
     noise: { dtype: 'float32', shape: [horizon, contract.noise_dim] },

@@ -2,6 +2,7 @@ import { PolicyError } from '../errors.js';
 import type { Tensor } from '../native/index.js';
 import type { PolicyContract } from './contract.js';
 
+/** A batch of observations as handles of native memory. */
 export interface PolicyObservation {
   /**
    * Camera -> uint8 [B, H, W, 3], upright, RGB. H and W are the policy's `image_size` unless its

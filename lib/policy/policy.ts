@@ -121,7 +121,7 @@ export class FrozenPolicy implements Disposable {
    * The policy's actions for given noise: Euler steps of the flow, un-normalised.
    *
    * @param noise float32 [B * M, noise_dim], used for all of the horizon, or
-   *   [B * M, H, noise_dim]: M noises for each observation, those of one observation adjacent. They
+   *   [B * M, H, noise_dim], M noises for each observation, those of one observation adjacent. They
    *   cost one pass over pictures and prompt.
    * @param numSteps those of policy.json unless given
    * @param signal stops between two Euler steps; the promise rejects with its reason
@@ -187,6 +187,7 @@ export class FrozenPolicy implements Disposable {
   dispose(): void {
     this.native.dispose();
   }
+  /** `dispose`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

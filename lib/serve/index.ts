@@ -4,7 +4,12 @@ export { NdArray, type NumericArray } from './ndarray.js';
 export { liberoKeys, type ObservationKeys } from './openpi-keys.js';
 export { policyService, type ServablePolicy } from './policy-service.js';
 export { ProtocolError } from './protocol-error.js';
-export { type RemoteObservation, RemotePolicy, type RemotePolicyOptions } from './remote-policy.js';
+export {
+  type RemoteChunk,
+  type RemoteObservation,
+  RemotePolicy,
+  type RemotePolicyOptions,
+} from './remote-policy.js';
 export { type ServeOptions, serve } from './serve.js';
 export { PolicyServer, type ServerOptions, type Service } from './server.js';
 export { type ConnectOptions, WireClient } from './wire-client.js';

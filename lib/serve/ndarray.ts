@@ -1,6 +1,7 @@
 import { endianness } from 'node:os';
 import { ProtocolError } from './protocol-error.js';
 
+/** What holds the elements of an array of numpy. */
 export type NumericArray =
   | Int8Array
   | Uint8Array

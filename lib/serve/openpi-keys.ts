@@ -6,8 +6,8 @@ import { ProtocolError } from './protocol-error.js';
 export interface ObservationKeys {
   /** Camera of the policy -> key of its picture. */
   images: Readonly<Record<string, string>>;
-  /** The state, or parts of it that follow one another. */
-  state: string | readonly string[];
+  /** The state's key; or the keys of its parts in their order, with their lengths. */
+  state: string | Readonly<Record<string, number>>;
   prompt: string;
 }
 
@@ -19,6 +19,19 @@ export function liberoKeys(cameras: readonly string[]): ObservationKeys {
   };
   const images = cameras.map((camera) => [camera, usual[camera] ?? `observation/${camera}`]);
   return { images: Object.fromEntries(images), state: 'observation/state', prompt: 'prompt' };
+}
+
+/** What a server says of its keys in its metadata; null: it says nothing, as openpi's own. */
+export function keysOf(metadata: Packable): ObservationKeys | null {
+  const keys = isMap(metadata) && metadata.keys !== undefined ? metadata.keys : null;
+  if (!isMap(keys)) return null;
+  const { images, state, prompt } = keys;
+  const isText = (value: unknown) => typeof value === 'string';
+  const isNumber = (value: unknown) => typeof value === 'number';
+  if (!isMap(images ?? null) || !Object.values(images ?? {}).every(isText)) return null;
+  const isParts = isMap(state ?? null) && Object.values(state ?? {}).every(isNumber);
+  if (!isText(prompt) || !(isText(state) || isParts)) return null;
+  return keys as unknown as ObservationKeys;
 }
 
 export interface ReadObservation {
@@ -40,15 +53,33 @@ export function readObservation(request: Packable, keys: ObservationKeys): ReadO
   for (const [camera, key] of Object.entries(keys.images)) {
     images[camera] = pictureOf(key, arrayAt(request, key, keys));
   }
-  const parts = (typeof keys.state === 'string' ? [keys.state] : keys.state).map((key) =>
-    arrayAt(request, key, keys).toFloat32(),
-  );
   const prompt = find(request, keys.prompt);
   if (prompt === undefined) throw missing(request, keys.prompt, keys);
   if (typeof prompt !== 'string') {
     throw wrong(keys.prompt, `is ${describe(prompt)}`, 'send the instruction as a text');
   }
-  return { images, state: Float32Array.from(parts.flatMap((part) => [...part])), prompt };
+  return { images, state: stateOf(request, keys), prompt };
+}
+
+function stateOf(request: Packable, keys: ObservationKeys): Float32Array {
+  if (typeof keys.state === 'string') return arrayAt(request, keys.state, keys).toFloat32();
+  const parts = Object.entries(keys.state).map(([key, length]) => {
+    const part = arrayAt(request, key, keys).toFloat32();
+    if (part.length === length) return part;
+    throw wrong(key, `has ${part.length} numbers`, `send ${length}`);
+  });
+  return Float32Array.from(parts.flatMap((part) => [...part]));
+}
+
+/** The state as the entries of a request. */
+export function stateEntries(state: Float32Array, keys: ObservationKeys): [string, NdArray][] {
+  if (typeof keys.state === 'string') return [[keys.state, new NdArray(state, [state.length])]];
+  let start = 0;
+  return Object.entries(keys.state).map(([key, length]) => {
+    const part = state.slice(start, start + length);
+    start += length;
+    return [key, new NdArray(part, [part.length])];
+  });
 }
 
 function find(request: Packable, key: string): Packable | undefined {
@@ -106,7 +137,7 @@ function channelsLast(bytes: Uint8Array, pixels: number): Uint8Array {
 
 function missing(request: Packable, key: string, keys: ObservationKeys): ProtocolError {
   const found = isMap(request) ? Object.keys(request).join(', ') : describe(request);
-  const state = typeof keys.state === 'string' ? [keys.state] : keys.state;
+  const state = typeof keys.state === 'string' ? [keys.state] : Object.keys(keys.state);
   const all = [...Object.values(keys.images), ...state, keys.prompt];
   return new ProtocolError(
     'ERR_DSRL_WIRE_KEYS',

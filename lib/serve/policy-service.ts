@@ -12,18 +12,25 @@ export interface ServablePolicy {
     readonly observation: {
       readonly images: Readonly<Record<string, unknown>>;
       readonly state: { readonly shape: readonly [number] };
+      readonly keys?: ObservationKeys;
     };
     readonly actions: { readonly shape: readonly [number, number] };
   };
+  /** One chunk of actions for each observation, in their order. */
   inferBatch(
     observations: readonly Observation[],
   ): Promise<readonly { actions: Float32Array; shape: readonly number[] }[]>;
 }
 
-/** Requests with openpi's keys in, `actions` float32 [horizon, action_dim] out. */
+/**
+ * Requests in, `actions` float32 [horizon, action_dim] out.
+ *
+ * @param keys of the requests; those of policy.json unless given, else openpi's for LIBERO
+ */
 export function policyService(
   policy: ServablePolicy,
-  keys: ObservationKeys = liberoKeys(Object.keys(policy.metadata.observation.images)),
+  keys: ObservationKeys = policy.metadata.observation.keys ??
+    liberoKeys(Object.keys(policy.metadata.observation.images)),
 ): Service<Observation> {
   const { name, observation, actions } = policy.metadata;
   const [horizon, actionDim] = actions.shape;
@@ -33,7 +40,7 @@ export function policyService(
       action_horizon: horizon,
       action_dim: actionDim,
       state_dim: observation.state.shape[0],
-      keys: { ...keys.images, state: keys.state, prompt: keys.prompt },
+      keys: { images: keys.images, state: keys.state, prompt: keys.prompt },
     },
     read: (request) => readObservation(request, keys),
     async infer(observations) {

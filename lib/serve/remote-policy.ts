@@ -1,10 +1,11 @@
 import { type Limits, type TimedOut, withinDeadline } from '../deadline.js';
 import type { Packable } from './decode.js';
 import { NdArray } from './ndarray.js';
-import { liberoKeys, type ObservationKeys } from './openpi-keys.js';
+import { keysOf, liberoKeys, type ObservationKeys, stateEntries } from './openpi-keys.js';
 import { ProtocolError } from './protocol-error.js';
 import { type ConnectOptions, WireClient } from './wire-client.js';
 
+/** What a robot shows, for a policy on another machine. */
 export interface RemoteObservation {
   /** RGB, row by row. */
   images: Readonly<Record<string, { data: Uint8Array; height: number; width: number }>>;
@@ -12,6 +13,7 @@ export interface RemoteObservation {
   prompt: string;
 }
 
+/** What a served policy answers. */
 export interface RemoteChunk {
   /** Robot actions, row by row. */
   actions: Float32Array;
@@ -20,8 +22,9 @@ export interface RemoteChunk {
   timedOut?: false;
 }
 
+/** How to connect, and what the requests are called. */
 export interface RemotePolicyOptions extends ConnectOptions {
-  /** The keys of the requests; openpi's for LIBERO unless given. */
+  /** The keys of the requests; what the server says of its own unless given, else LIBERO's. */
   keys?: ObservationKeys;
 }
 
@@ -66,14 +69,13 @@ export class RemotePolicy implements Disposable {
 
   private async ask(observation: RemoteObservation, signal?: AbortSignal): Promise<RemoteChunk> {
     const { images, state, prompt } = observation;
-    const keys = this.keys ?? liberoKeys(Object.keys(images));
+    const keys = this.keys ?? keysOf(this.metadata) ?? liberoKeys(Object.keys(images));
     const request: Record<string, Packable> = { [keys.prompt]: prompt };
     for (const [camera, { data, height, width }] of Object.entries(images)) {
       const key = keys.images[camera];
       if (key !== undefined) request[key] = new NdArray(data, [height, width, 3]);
     }
-    const [stateKey = 'state'] = typeof keys.state === 'string' ? [keys.state] : keys.state;
-    request[stateKey] = new NdArray(Float32Array.from(state), [state.length]);
+    Object.assign(request, Object.fromEntries(stateEntries(Float32Array.from(state), keys)));
     const answer = await this.client.request(request, signal);
     const actions = (answer as { actions?: unknown } | null)?.actions;
     if (actions instanceof NdArray) {
@@ -84,9 +86,11 @@ export class RemotePolicy implements Disposable {
     });
   }
 
+  /** Ends the connection; requests under way are rejected. */
   dispose(): void {
     this.client.close();
   }
+  /** `dispose`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

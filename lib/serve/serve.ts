@@ -2,8 +2,9 @@ import type { ObservationKeys } from './openpi-keys.js';
 import { policyService, type ServablePolicy } from './policy-service.js';
 import { PolicyServer, type ServerOptions } from './server.js';
 
+/** How and where a policy is served. */
 export interface ServeOptions extends ServerOptions {
-  /** Where requests hold what the policy needs; default: openpi's keys for LIBERO. */
+  /** Where requests hold what the policy needs; default: policy.json's, else openpi's for LIBERO */
   keys?: ObservationKeys;
 }
 

@@ -18,6 +18,7 @@ export interface Service<Observation> {
   infer(observations: Observation[]): Promise<Record<string, Packable>[]>;
 }
 
+/** Where to listen, whom to admit, and what is bounded. */
 export interface ServerOptions {
   /** Default 127.0.0.1; anything but loopback needs `apiKey`. */
   host?: string | undefined;

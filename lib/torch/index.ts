@@ -3,5 +3,6 @@
  * `loadNative`, once a process.
  */
 export { type Device, type DeviceRequest, parseDevice } from './device.js';
-export { type CoreModule, type LoadRequest, loadNative, type NativeRuntime } from './load.js';
+export { type LoadRequest, loadNative, type NativeRuntime } from './load.js';
+export type { CoreModule } from './open.js';
 export type { FoundTorch } from './resolve.js';

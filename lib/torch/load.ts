@@ -1,7 +1,6 @@
-import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
-import { EnvironmentSetupError, RuntimeFailure, UsageError } from '../errors.js';
-import { findCores } from './cores.js';
+import { UsageError } from '../errors.js';
+import { type Core, findCores } from './cores.js';
 import {
   chooseDevice,
   cudaUnavailable,
@@ -11,21 +10,18 @@ import {
 } from './device.js';
 import { checkPlatform, firstLine, type Loader, openLoader } from './loader.js';
 import { isCheckout, torchNotFound } from './not-found.js';
+import { type CoreModule, checkAbi, openCore, openTorch } from './open.js';
 import { describePlatform, packageVersion } from './platform.js';
-import { CPU_LIBRARIES, CUDA_LIBRARIES, preloadTorch } from './preload.js';
+import { CUDA_LIBRARIES, preloadTorch } from './preload.js';
 import { type FoundTorch, resolveTorch, type TorchInfo } from './resolve.js';
 import { currentSurroundings, type Surroundings } from './surroundings.js';
+import { trialError, tryTorch, type Verdict } from './trial.js';
 
 export interface LoadRequest {
   /** `auto` (the default) takes the first GPU where torch and the machine have one. */
   device?: DeviceRequest;
   /** The folder of the torch to use, and no other; as DSRL_TORCH_HOME does from outside. */
   torchHome?: string;
-}
-
-/** The core addon says which torch it was compiled against; the rest is the layer above's. */
-export interface CoreModule {
-  readonly torchVersion: string;
 }
 
 export interface NativeRuntime<Core extends CoreModule> {
@@ -64,9 +60,9 @@ function load(
   torchHome: string | undefined,
   around: Surroundings,
 ): NativeRuntime<CoreModule> {
-  checkPlatform();
+  checkPlatform(around);
   const { torch, coreFile } = findTorchWithCore(torchHome, around);
-  const loader = openLoader(around.packageRoot);
+  const loader = openLoader(around);
   const choice = chooseDevice(request, torch, () => loader.cudaDriver());
   openTorch(loader, torch);
   const device = choice.device === 'cpu' ? 'cpu' : openCuda(loader, torch, choice.device, request);
@@ -79,17 +75,22 @@ function warnOfFallback(reason: string): void {
   process.emitWarning(`computing on the CPU: ${reason}`, { code: 'DSRL_CPU_FALLBACK' });
 }
 
-/** The first torch that there is a core for, and that core. */
+/**
+ * The first torch that there is a core for and that opens with it, and that core.
+ *
+ * @throws TorchNotFoundError; for a torch that was named and does not open, what is wrong with it
+ */
 export function findTorchWithCore(
   torchHome: string | undefined,
   around: Surroundings,
 ): { torch: FoundTorch; coreFile: string } {
-  const cores = findCores(around.packageRoot);
-  const coreFor = (torch: TorchInfo) => cores.find(({ minor }) => minor === torch.minor);
-  const refuse = (torch: TorchInfo) => (coreFor(torch) ? null : noCoreFor(torch));
-  const { torch, attempts } = resolveTorch({ torchHome, refuse }, around);
-  const core = torch && coreFor(torch);
+  const cores = findCores(around);
+  const judge = torchJudge(cores, around);
+  const { torch, attempts } = resolveTorch({ torchHome, refuse: judge.refuse }, around);
+  const core = torch && cores.find(({ minor }) => minor === torch.minor);
   if (torch && core) return { torch, coreFile: core.file };
+  const wasNamed = torchHome !== undefined || Boolean(around.env.DSRL_TORCH_HOME);
+  if (wasNamed && judge.failure !== null) throw trialError(judge.failure);
   throw torchNotFound({
     attempts,
     minors: cores.map(({ minor }) => minor),
@@ -100,20 +101,18 @@ export function findTorchWithCore(
   });
 }
 
-export function noCoreFor(torch: TorchInfo): string {
-  return `no core for ${torch.minor}`;
-}
-
-function openTorch(loader: Loader, torch: FoundTorch): void {
-  try {
-    preloadTorch(loader, torch, CPU_LIBRARIES);
-  } catch (cause) {
-    throw new EnvironmentSetupError(
-      'ERR_DSRL_TORCH_LOAD',
-      `torch ${torch.version} at ${torch.root} cannot be opened: ${firstLine(cause)}`,
-      { hint: 'reinstall that torch, or name another with DSRL_TORCH_HOME', cause },
-    );
-  }
+/** Refuses, in words, a torch without a core and one that does not open with its core. */
+export function torchJudge(cores: readonly Core[], around: Surroundings) {
+  const judge = {
+    failure: null as Verdict['failure'],
+    refuse(torch: TorchInfo): string | null {
+      const core = cores.find(({ minor }) => minor === torch.minor);
+      if (core === undefined) return `no core for ${torch.minor}`;
+      judge.failure = tryTorch(torch, core, around).failure;
+      return judge.failure?.message ?? null;
+    },
+  };
+  return judge;
 }
 
 /** Opens the CUDA part of torch; where that fails only `auto` goes on, on the CPU. */
@@ -134,36 +133,6 @@ function openCuda(
   }
 }
 
-/** What the library itself says counts, not what the text beside it says. */
-export function checkAbi(loader: Pick<Loader, 'torchAbiVersion'>, torch: FoundTorch): void {
-  const version = loader.torchAbiVersion();
-  const minor = version === null ? 'unknown' : `${version >> 56n}.${(version >> 48n) & 0xffn}`;
-  if (minor === torch.minor) return;
-  throw new EnvironmentSetupError(
-    'ERR_DSRL_TORCH_ABI',
-    `the libtorch at ${torch.root} is version ${minor}, although it calls itself ${torch.version}`,
-    { hint: 'reinstall that torch, or name another with DSRL_TORCH_HOME' },
-  );
-}
-
-function openCore(file: string, torch: FoundTorch): CoreModule {
-  let core: CoreModule;
-  try {
-    core = createRequire(import.meta.url)(file) as CoreModule;
-  } catch (cause) {
-    throw new RuntimeFailure('ERR_DSRL_CORE', `${file} cannot be opened: ${firstLine(cause)}`, {
-      hint: 'in a checkout run: npm run setup; an installed package: reinstall it',
-      cause,
-    });
-  }
-  if (core.torchVersion.startsWith(`${torch.minor}.`)) return core;
-  throw new EnvironmentSetupError(
-    'ERR_DSRL_TORCH_ABI',
-    `${file} was built for torch ${core.torchVersion}, and torch ${torch.version} is loaded`,
-    { hint: 'in a checkout run: npm run build:native; an installed package: reinstall it' },
-  );
-}
-
 /** A later call: the same torch, and a device that the first call has made possible. */
 function agree(
   first: NativeRuntime<CoreModule>,
@@ -180,7 +149,7 @@ function agree(
   }
   if (request === 'auto' || request === first.device) return first;
   if (request === 'cpu') return { ...first, device: 'cpu' };
-  const loader = openLoader(around.packageRoot);
+  const loader = openLoader(around);
   const { device } = chooseDevice(request, first.torch, () => loader.cudaDriver());
   if (first.device !== 'cpu') return { ...first, device };
   throw new UsageError(

@@ -10,7 +10,7 @@ export interface NotFoundContext {
   /** For instance `linux-x64 (glibc 2.36)`. */
   platform: string;
   nodeVersion: string;
-  /** A checkout can build a core for the torch that is there; an installed package cannot. */
+  /** A checkout builds by its own scripts, an installed package by `dsrl-native build`. */
   isCheckout: boolean;
 }
 
@@ -41,7 +41,14 @@ function fixes({ minors, isCheckout }: NotFoundContext): string[] {
   }
   if (newest !== undefined) {
     table.push([`pip install "torch==${newest}.*"`, 'in the active environment']);
+    table.push([
+      `npx dsrl-native setup --torch ${newest}`,
+      'a private torch, in your cache folder',
+    ]);
     table.push(['export DSRL_TORCH_HOME=DIR', `a torch ${newest} elsewhere: DIR holds its lib/`]);
+  }
+  if (!isCheckout) {
+    table.push(['npx dsrl-native build --torch-home DIR', 'compiles a core for the torch in DIR']);
   }
   const width = Math.max(...table.map(([command]) => command.length));
   return table.map(([command, purpose]) => `${command.padEnd(width)}  ${purpose}`);

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
+import { torchCache } from './cache.js';
 import type { Surroundings } from './surroundings.js';
 
 /** A place where a torch may lie, or the word why there is none. */
@@ -121,17 +122,30 @@ export function runPython(
   return { lastLine: stdout.trim().split('\n').at(-1) ?? '' };
 }
 
-/** ~/.cache/dsrl-native/torch/<version>/, newest first; the package lies in it or in its torch/. */
-function* privateCache({ env, home }: Surroundings): Generator<Candidate, void> {
-  const cache = join(env.XDG_CACHE_HOME || join(home, '.cache'), 'dsrl-native', 'torch');
+/**
+ * ~/.cache/dsrl-native/torch/<version>/, newest first: an environment that `dsrl-native setup` has
+ * made, or a folder in which the package lies, or its torch/.
+ */
+function* privateCache(around: Surroundings): Generator<Candidate, void> {
+  const cache = torchCache(around);
   const byVersion = new Intl.Collator('en', { numeric: true });
   const versions = existsSync(cache) ? readdirSync(cache).sort(byVersion.compare).reverse() : [];
   if (versions.length === 0) yield { source: cache, verdict: 'empty' };
   for (const version of versions) {
     const folder = join(cache, version);
-    const inner = join(folder, 'torch');
+    const inner = environmentTorch(folder) ?? join(folder, 'torch');
     yield { source: folder, root: existsSync(inner) ? inner : folder };
   }
+}
+
+/** The torch of a Python environment, lib/python3.<n>/site-packages/torch; null for none. */
+export function environmentTorch(folder: string): string | null {
+  const library = join(folder, 'lib');
+  const pythons = existsSync(library) ? readdirSync(library) : [];
+  const roots = pythons
+    .filter((name) => name.startsWith('python3.'))
+    .map((name) => join(library, name, 'site-packages', 'torch'));
+  return roots.find((root) => existsSync(root)) ?? null;
 }
 
 function* systemLibraries({ systemLibraryDirs }: Surroundings): Generator<Candidate, void> {

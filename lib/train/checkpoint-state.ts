@@ -98,6 +98,7 @@ const schema = z.strictObject({
   versions: z.record(z.string(), z.string()),
 });
 
+/** state.json of a checkpoint: counters, episodes under way, and the run's configuration. */
 export type CheckpointState = z.output<typeof schema>;
 export type Counters = z.output<typeof counters>;
 export type StepUnderWay = z.output<typeof stepUnderWay>;

@@ -29,6 +29,7 @@ import { EpisodeVideos, type VideoRequest } from './videos.js';
  */
 export type NoiseKind = 'iid' | 'tiled' | 'uniform';
 
+/** What to evaluate: an agent or the frozen policy alone, and over which episodes. */
 export interface EvaluationRequest {
   config: Config;
   runtime: Runtime;
@@ -43,6 +44,7 @@ export interface EvaluationRequest {
   videos?: VideoRequest | undefined;
 }
 
+/** Episodes of one task, and how many of them succeeded. */
 export interface TaskResult {
   task: number;
   successes: number;

@@ -21,6 +21,7 @@ import {
 } from './session.js';
 import { RunVideos } from './videos.js';
 
+/** A training: its configuration, where it computes, and who is told. */
 export interface TrainRequest {
   config: Config;
   runtime: Runtime;
@@ -44,6 +45,7 @@ export interface TrainRequest {
   backend?: VecEnvBackend | undefined;
 }
 
+/** What a training came to. */
 export interface TrainSummary {
   run: string;
   checkpoint: string | null;

@@ -23,6 +23,7 @@ import { createBackend, createEnvironments, trainingSchedule } from './environme
 import { versions } from './run-folder.js';
 import { learnerSettings, networkSizes } from './settings.js';
 
+/** One point of the learning curve. */
 export interface HistoryPoint {
   envSteps: number;
   /** NaN where no episode ended. */

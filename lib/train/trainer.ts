@@ -19,6 +19,7 @@ export type TrainerEvent =
   | ({ type: 'fault' } & RobotFault)
   | { type: 'notice' | 'warning'; message: string };
 
+/** What is trained on, and where the run lies. */
 export interface TrainerOptions {
   /** In place of the configured environment: a robot, or a backend of several environments. */
   env?: RobotEnvironment | VecEnvBackend;
@@ -57,6 +58,7 @@ export class Trainer {
     this.robot?.pause();
   }
 
+  /** Lets a paused robot move again, from a reset on. */
   resume(): void {
     this.paused = false;
     this.robot?.resume();

@@ -13,11 +13,13 @@ import {
 } from '../log/video-picture.js';
 import { freePath, VideoStudio, type VideoWriter } from '../log/video-writer.js';
 
-type Role = 'train' | 'eval';
+/** Which environments of a configuration. */
+export type Role = 'train' | 'eval';
 
 /** Where an evaluation's videos go, and who is told if they do not. */
 export interface VideoRequest {
   folder: string;
+  /** Told what could not be filmed. */
   warn: (text: string) => void;
 }
 

@@ -128,6 +128,7 @@ def describe(
         "cameras": list(body.cameras),
         "camera_sources": body.cameras,
         "masked_cameras": body.masked_cameras,
+        **({"observation_keys": body.observation_keys} if body.observation_keys else {}),
         "image_size": config.image_size,
         "image_resize": "lerobot" if source.layout == "lerobot" else "openpi",
         "prompt_length": prompt_length_of(source),

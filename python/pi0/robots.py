@@ -32,11 +32,21 @@ class Robot:
     action_dim: int
     delta_actions: int  # the first so many action dimensions are offsets from the state
     cameras: dict[str, str]  # observation's name -> the original's
+    # What its clients call the parts of an observation; None: openpi's names for LIBERO.
+    observation_keys: dict | None = None
 
 
+DROID_KEYS = {
+    "images": {
+        "main": "observation/exterior_image_1_left",
+        "wrist": "observation/wrist_image_left",
+    },
+    "state": {"observation/joint_position": 7, "observation/gripper_position": 1},
+    "prompt": "prompt",
+}
 ROBOTS = {
     "libero": Robot(8, 7, 6, {"main": SLOTS[0], "wrist": SLOTS[1]}),
-    "droid": Robot(8, 8, 0, {"main": SLOTS[0], "wrist": SLOTS[1]}),
+    "droid": Robot(8, 8, 0, {"main": SLOTS[0], "wrist": SLOTS[1]}, DROID_KEYS),
 }
 
 
@@ -59,6 +69,7 @@ class Embodiment:
     cameras: dict[str, str]  # observation's name -> the original's, in network order
     masked_cameras: list[str]  # slots of the original that are never shown
     log: list[str]
+    observation_keys: dict | None = None
 
 
 def bad_option(what: str, hint: str) -> ExportError:
@@ -107,7 +118,10 @@ def of_openpi(normalization: Normalization, given: Given) -> Embodiment:
     mask, line = delta_mask(deltas, state_dim, action_dim)
     ordered = {our: slot for slot in SLOTS for our, source in cameras.items() if source == slot}
     masked = [slot for slot in SLOTS if slot not in ordered.values()]
-    return Embodiment(state_dim, action_dim, mask, ordered, masked, [*log, line])
+    # The robot's keys name its own cameras and state: other ones have no such names.
+    usual = preset is not None and (cameras, state_dim) == (preset.cameras, preset.state_dim)
+    keys = preset.observation_keys if usual else None
+    return Embodiment(state_dim, action_dim, mask, ordered, masked, [*log, line], keys)
 
 
 def check_libero_deltas(normalization: Normalization, deltas: int) -> None:

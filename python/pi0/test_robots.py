@@ -119,6 +119,11 @@ class OpenPi(Described):
         self.assertEqual(policy["delta_action_mask"], [True] * 3 + [False] * 11)
         policy = self.described(folder, "--robot", "droid")
         self.assertEqual((policy["state_dim"], policy["action_dim"]), (8, 8))
+        keys = policy["observation_keys"]
+        self.assertEqual(list(keys["images"]), policy["cameras"])
+        self.assertEqual(sum(keys["state"].values()), 8)
+        renamed = ("--cameras", "left=left_wrist_0_rgb")
+        self.assertNotIn("observation_keys", self.described(folder, "--robot", "droid", *renamed))
 
     def test_options_that_fit_nothing(self) -> None:
         code = "ERR_DSRL_CONFIG_EXPORT"

@@ -28,6 +28,8 @@ describe('help and version need no torch', () => {
     ['config'],
     ['libero'],
     ['doctor'],
+    ['setup'],
+    ['build'],
     ['quickstart'],
     ['debug'],
     ['debug', 'replay-updates'],

@@ -101,3 +101,18 @@ it('--help shows examples', async () => {
   expect(code).toBe(0);
   expect(stdout).toContain('dsrl-native config validate my.yaml');
 });
+
+it('cp writes a recipe that composes to itself, and over no file', async () => {
+  const file = join(folder, 'copied.yaml');
+  expect((await run('cp', 'tabletop', file)).stdout).toBe(`${file}\n`);
+  expect(composeConfig({ file }).config).toEqual(composeConfig({ recipe: 'tabletop' }).config);
+  const error = await failure('cp', 'tabletop', file);
+  expect(error).toMatchObject({ code: 'ERR_DSRL_CONFIG_COPY', exitCode: 2 });
+  expect(error.message).toContain('is there already');
+  expect((await failure('cp', 'tabletopp', file)).message).toContain('tabletopp');
+});
+
+it('schema prints JSON Schema', async () => {
+  const { stdout } = await run('schema');
+  expect(JSON.parse(stdout)).toMatchObject({ type: 'object', additionalProperties: false });
+});

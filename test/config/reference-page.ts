@@ -10,9 +10,16 @@ of February 2026) is read as it is.
 \`\`\`
 dsrl-native config ls                        # the recipes of this package
 dsrl-native config cat tabletop              # one of them with every key filled in
+dsrl-native config cp tabletop my.yaml       # one of them to start from, comments included
 dsrl-native config validate my.yaml          # keys, types and ranges; opens nothing else
+dsrl-native config schema > dsrl.schema.json # JSON Schema, for an editor's completion
 dsrl-native train -c my.yaml algorithm.gamma=0.99 env@env.eval=tabletop
 \`\`\`
+
+An editor with YAML's language server completes keys and shows their meaning in a file whose first
+line is \`# yaml-language-server: $schema=dsrl.schema.json\`. In a program \`defineConfig({ recipe:
+'tabletop', seed: 3, algorithm: { gamma: 0.99 } })\` is the same with types; as the default export
+of a module it goes behind \`-c\` as a file does.
 
 ## Composition
 A file's \`defaults:\` list names other files to start from, in order, later ones over earlier ones

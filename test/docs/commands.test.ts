@@ -38,6 +38,7 @@ const RUN_HERE: Record<string, string[]> = {
   'dsrl-native config ls': [],
   'dsrl-native config cat tabletop': [],
   'dsrl-native config validate my_rlinf_file.yaml': [],
+  'dsrl-native config cp tabletop my.yaml': [],
   'dsrl-native config validate my.yaml': [],
   'dsrl-native train -c my.yaml algorithm.gamma=0.99 env@env.eval=tabletop': SHORT,
   'dsrl-native doctor': [],
@@ -64,6 +65,20 @@ const RUN_HERE: Record<string, string[]> = {
 
 /** Run by something else, whose file is named: too long, or done by every run of the tests. */
 const RUN_ELSEWHERE: Record<string, string> = {
+  'dsrl-native setup': 'test/cli/setup.test.ts',
+  'dsrl-native build': 'test/cli/build.test.ts',
+  'dsrl-native setup --cpu': 'test/cli/setup.test.ts',
+  'dsrl-native build --torch-home DIR': 'test/cli/build.test.ts',
+  'dsrl-native train -c mine.mjs': 'test/config/define.test.ts',
+  'npm run docs:api': 'test/docs/api.test.ts',
+  'node bench/serve.mjs --requests 60': 'bench/serve.mjs',
+  'node bench/event_loop.mjs': 'bench/event_loop.mjs',
+  'dsrl-native config schema > dsrl.schema.json': 'test/config/json-schema.test.ts',
+  'dsrl-native serve policies/tabletop': 'test/serve/policy-service.test.ts',
+  'node examples/js-env/main.ts runner.max_steps=40': 'test/examples/examples.test.ts',
+  'node examples/serve-client/main.ts ws://127.0.0.1:8000': 'test/examples/examples.test.ts',
+  'node examples/rclnodejs/main.ts policies/tabletop': 'test/examples/examples.test.ts',
+  'node examples/worker-threads/main.ts policies/tabletop': 'test/examples/examples.test.ts',
   'dsrl-native serve runs/one': 'test/serve/command.test.ts',
   'dsrl-native serve': 'test/serve/command.test.ts',
   'node bench/export_full_size.mjs': 'bench/export_full_size.mjs',
@@ -125,7 +140,6 @@ function run(argv: string[]) {
 
 beforeAll(() => {
   mkdirSync(join(folder, 'runs'));
-  writeFileSync(join(folder, 'my.yaml'), 'defaults: [tabletop, _self_]\nseed: 7\n');
   const theirs = readFileSync(join(ROOT, 'configs', 'libero_spatial_dsrl_openpi.yaml'));
   writeFileSync(join(folder, 'my_rlinf_file.yaml'), theirs);
   placeCheckpoints(folder);

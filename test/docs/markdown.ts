@@ -15,7 +15,7 @@ export function pages(): string[] {
       .filter((file) => file.endsWith('.md') && !file.includes('node_modules'))
       .map((file) => join(folder, file));
   const top = readdirSync(ROOT).filter((file) => file.endsWith('.md'));
-  return [...top, ...inside('docs'), ...inside('python')].sort();
+  return [...top, ...inside('docs'), ...inside('python'), ...inside('examples')].sort();
 }
 
 export function readPage(page: string): string {

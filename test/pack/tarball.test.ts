@@ -1,5 +1,8 @@
 import { lstatSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
 import { expect, test } from 'vitest';
 import {
   exportedSymbols,
@@ -63,4 +66,22 @@ test.each(cores)('%s needs what its build.json says, and no CUDA', (path) => {
   const allowed = [...system, 'libstdc++.so.6', 'libc10.so', 'libtorch_cpu.so'];
   expect(record.needed.filter((name: string) => !allowed.includes(name))).toEqual([]);
   expect(record.needed).toEqual(expect.arrayContaining(['libc10.so', 'libtorch_cpu.so']));
+});
+
+test('publint finds nothing', async () => {
+  const tarball = readFileSync(file);
+  const buffer = tarball.buffer.slice(tarball.byteOffset, tarball.byteOffset + tarball.byteLength);
+  const { messages } = await publint({ pack: { tarball: buffer as ArrayBuffer }, strict: true });
+  expect(messages.map((message) => formatMessage(message, manifest))).toEqual([]);
+});
+
+test('the types are those of the code, for whoever resolves them', async () => {
+  const analysis = await checkPackage(createPackageFromTarballData(readFileSync(file)));
+  if (analysis.types === false) throw new Error('no types');
+  // An ES module: TypeScript for CommonJS is told so, and Node can require() it. `node10` knows no
+  // exports and is no longer supported.
+  const problems = analysis.problems.filter(
+    (problem) => !('resolutionKind' in problem && problem.resolutionKind === 'node10'),
+  );
+  expect(problems.map(({ kind }) => kind)).toEqual(['CJSResolvesToESM']);
 });

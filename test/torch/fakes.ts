@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -56,4 +57,15 @@ export function makePackage(root: string, minors: readonly string[]): string {
 /** Surroundings in which nothing is there but what the test puts there. */
 export function emptySurroundings(folder: string, packageRoot: string): Surroundings {
   return { env: { PATH: '' }, home: join(folder, 'home'), packageRoot, systemLibraryDirs: [] };
+}
+
+/** Compiles a shared library from C; the set-up has seen to a compiler. */
+export function makeLibrary(file: string, source: string): string {
+  mkdirSync(join(file, '..'), { recursive: true });
+  writeFileSync(`${file}.c`, source);
+  const compiler = process.env.CC ?? 'cc';
+  const flags = ['-shared', '-fPIC', '-o', file, `${file}.c`];
+  const { status, stderr } = spawnSync(compiler, flags, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${compiler} failed: ${stderr}`);
+  return file;
 }

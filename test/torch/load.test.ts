@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { TorchNotFoundError, UsageError } from '../../lib/errors.js';
 import { findCores } from '../../lib/torch/cores.js';
-import { checkAbi, findTorchWithCore, loadNative } from '../../lib/torch/load.js';
+import { findTorchWithCore, loadNative } from '../../lib/torch/load.js';
 import { openLoader } from '../../lib/torch/loader.js';
 import { torchNotFound } from '../../lib/torch/not-found.js';
-import { packageRoot } from '../../lib/torch/surroundings.js';
+import { checkAbi } from '../../lib/torch/open.js';
+import { currentSurroundings } from '../../lib/torch/surroundings.js';
 import { emptySurroundings, makePackage, makeTorch, temporaryFolder } from './fakes.js';
 
 const folder = temporaryFolder();
@@ -46,8 +47,10 @@ describe('no torch that fits', () => {
         2. VIRTUAL_ENV=/home/me/venv  torch 2.8.0+cu128 - no core for 2.8
         3. /usr/bin/python3           no torch package
       fix one of:
-        - pip install "torch==2.14.*"  in the active environment
-        - export DSRL_TORCH_HOME=DIR   a torch 2.14 elsewhere: DIR holds its lib/
+        - pip install "torch==2.14.*"             in the active environment
+        - npx dsrl-native setup --torch 2.14      a private torch, in your cache folder
+        - export DSRL_TORCH_HOME=DIR              a torch 2.14 elsewhere: DIR holds its lib/
+        - npx dsrl-native build --torch-home DIR  compiles a core for the torch in DIR
       details: dsrl-native doctor"
     `);
   });
@@ -86,7 +89,7 @@ describe('which core', () => {
     mkdirSync(join(root, 'build', 'torch2.13'), { recursive: true });
     writeFileSync(built, '');
     mkdirSync(join(root, 'build', 'torch2.12'));
-    const cores = findCores(root);
+    const cores = findCores(emptySurroundings(folder, root));
     expect(cores.map(({ minor }) => minor)).toEqual(['2.9', '2.13', '2.14']);
     expect(cores[1]?.file).toBe(built);
     const torchHome = makeTorch(join(folder, 'torch213'), '2.13.0');
@@ -96,8 +99,7 @@ describe('which core', () => {
   test('the version inside the library counts, not the text beside it', () => {
     const torch = { version: '2.13.0', minor: '2.13', root: '/t', libDir: '/t/lib', cuda: null };
     const loaderOf = (version: bigint | null) => ({ torchAbiVersion: () => version });
-    const check = (version: bigint | null) =>
-      checkAbi(loaderOf(version), { ...torch, source: 'test' });
+    const check = (version: bigint | null) => checkAbi(loaderOf(version), torch);
     expect(() => check(0x020d_0000_0000_0000n)).not.toThrow();
     expect(() => check(0x020d_0100_0000_0000n)).not.toThrow();
     expect(() => check(0x020c_0000_0000_0000n)).toThrow(
@@ -110,12 +112,12 @@ describe('which core', () => {
 // One process can load one torch: everything below shares it, in this order.
 describe('the torch of this checkout', () => {
   test('before: no library, no version', () => {
-    expect(openLoader(packageRoot()).torchAbiVersion()).toBeNull();
-    expect(openLoader(packageRoot()).glibcVersion()).toMatch(/^\d+\.\d+$/);
+    expect(openLoader(currentSurroundings()).torchAbiVersion()).toBeNull();
+    expect(openLoader(currentSurroundings()).glibcVersion()).toMatch(/^\d+\.\d+$/);
   });
 
   test('a file that is no library is refused with its name', () => {
-    const loader = openLoader(packageRoot());
+    const loader = openLoader(currentSurroundings());
     const file = join(folder, 'libnothing.so');
     writeFileSync(file, '');
     expect(() => loader.preload([file])).toThrow(`cannot load ${file}: `);
@@ -125,7 +127,7 @@ describe('the torch of this checkout', () => {
   });
 
   test('a torch whose libraries are damaged is named, with the words of the linker', () => {
-    const minor = findCores(packageRoot()).at(-1)?.minor;
+    const minor = findCores(currentSurroundings()).at(-1)?.minor;
     const torchHome = makeTorch(join(folder, 'damaged'), `${minor}.0`);
     expect(thrownBy(() => loadNative({ torchHome, device: 'cpu' }))).toMatchObject({
       code: 'ERR_DSRL_TORCH_LOAD',
@@ -138,7 +140,7 @@ describe('the torch of this checkout', () => {
     const { core, device, torch } = loadNative({ device: 'cpu' });
     expect(device).toBe('cpu');
     expect(core.torchVersion.startsWith(`${torch.minor}.`)).toBe(true);
-    const version = openLoader(packageRoot()).torchAbiVersion() ?? 0n;
+    const version = openLoader(currentSurroundings()).torchAbiVersion() ?? 0n;
     expect(`${version >> 56n}.${(version >> 48n) & 0xffn}`).toBe(torch.minor);
   });
 
@@ -152,7 +154,7 @@ describe('the torch of this checkout', () => {
 
   test('the loader itself refuses a second torch', () => {
     const other = join(makeTorch(join(folder, 'second'), '2.13.0'), 'lib', 'libtorch_cpu.so');
-    const preload = () => openLoader(packageRoot()).preload([other]);
+    const preload = () => openLoader(currentSurroundings()).preload([other]);
     expect(preload).toThrow('this process has already loaded another torch');
   });
 });

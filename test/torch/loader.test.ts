@@ -1,23 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { packageRoot } from '../../lib/torch/surroundings.js';
-import { temporaryFolder } from './fakes.js';
+import { makeLibrary, temporaryFolder } from './fakes.js';
 
 const folder = temporaryFolder();
 const LOADER = join(packageRoot(), 'build', 'Release', 'dsrl-native.node');
-
-/** Compiles a shared library from C; the set-up has seen to a compiler. */
-function makeLibrary(file: string, source: string): string {
-  mkdirSync(join(file, '..'), { recursive: true });
-  writeFileSync(`${file}.c`, source);
-  const compiler = process.env.CC ?? 'cc';
-  const flags = ['-shared', '-fPIC', '-o', file, `${file}.c`];
-  const { status, stderr } = spawnSync(compiler, flags, { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`${compiler} failed: ${stderr}`);
-  return file;
-}
 
 /** Evaluates an expression with the loader in a process of its own. */
 function inNode(expression: string, env: Record<string, string> = {}) {

@@ -1,0 +1,121 @@
+// What the wire costs: decoding an observation of two cameras, a request through `serve` on loopback
+// beside the same call without it, and sixteen clients beside one.
+//
+//   node bench/serve.mjs [--requests 200]
+//
+// Prints a table of Markdown with the load. The clients are a process of their own, as robots are.
+
+import { spawn } from 'node:child_process';
+import { loadavg } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { NdArray, Policy, PolicyServer, policyService, RemotePolicy } from '../dist/index.js';
+import { decode } from '../dist/serve/decode.js';
+import { encode } from '../dist/serve/encode.js';
+
+const STATE = [0.5, 0.5, 0.3, Math.PI, 0, 0, 0.02, -0.02];
+const CLIENTS = 16;
+const ROUNDS = 7;
+
+const picture = (side) => Uint8Array.from({ length: side * side * 3 }, (_, i) => (i * 7) & 255);
+const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
+
+async function times(count, body) {
+  const spent = [];
+  for (let index = 0; index < count; index++) {
+    const began = performance.now();
+    await body();
+    spent.push(performance.now() - began);
+  }
+  return spent;
+}
+
+async function decodeTime() {
+  const message = encode({
+    'observation/image': new NdArray(picture(224), [224, 224, 3]),
+    'observation/wrist_image': new NdArray(picture(224), [224, 224, 3]),
+    'observation/state': new NdArray(Float32Array.from(STATE), [8]),
+    prompt: 'pick up the black bowl',
+  });
+  await times(200, () => decode(message)); // compiled by then
+  return median(await times(1000, () => decode(message)));
+}
+
+const observation = {
+  images: { main: { data: picture(64), height: 64, width: 64 } },
+  state: STATE,
+  prompt: 'tidy',
+};
+
+/** `clients` connections that ask one request after another; prints the median and the rate. */
+async function ask(url, clients, requests) {
+  const policies = await Promise.all(
+    Array.from({ length: clients }, () => RemotePolicy.connect(url)),
+  );
+  const round = (count) =>
+    Promise.all(policies.map((policy) => times(count, () => policy.infer(observation))));
+  await round(10);
+  const began = performance.now();
+  const spent = (await round(requests)).flat();
+  const seconds = (performance.now() - began) / 1000;
+  for (const policy of policies) policy.dispose();
+  return { median: median(spent), rate: spent.length / seconds };
+}
+
+/** The same in a process of its own. */
+async function askFromOutside(url, clients, requests) {
+  const words = [fileURLToPath(import.meta.url), '--ask', url, '--clients', `${clients}`];
+  const child = spawn(process.execPath, [...words, '--requests', `${requests}`], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let printed = '';
+  for await (const text of child.stdout) printed += text;
+  return JSON.parse(printed);
+}
+
+const { values } = parseArgs({
+  options: {
+    requests: { type: 'string', default: '200' },
+    ask: { type: 'string' },
+    clients: { type: 'string', default: '1' },
+  },
+});
+const requests = Number(values.requests);
+
+if (values.ask !== undefined) {
+  const result = await ask(values.ask, Number(values.clients), requests);
+  process.stdout.write(JSON.stringify(result));
+} else {
+  const decoded = await decodeTime();
+  const policy = await Policy.load('policies/tabletop', { device: 'cpu' });
+  const server = await PolicyServer.listen(policyService(policy), { port: 0 });
+  const infer = () => policy.inferBatch([observation]);
+  await times(20, infer);
+  // All take turns, so that they meet the same machine, and the best round of each counts: a median
+  // of one round is that of whatever else ran meanwhile.
+  const local = [];
+  const one = [];
+  const many = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    local.push(median(await times(requests, infer)));
+    one.push(await askFromOutside(server.url, 1, requests));
+    many.push(await askFromOutside(server.url, CLIENTS, Math.ceil(requests / 4)));
+  }
+  const alone = Math.min(...local);
+  const served = Math.min(...one.map((result) => result.median));
+  const rate = (results) => Math.max(...results.map((result) => result.rate));
+  await server.close();
+  policy.dispose();
+  const rows = [
+    ['decode of two cameras of 224 x 224', `${decoded.toFixed(3)} ms`, '< 0.3 ms'],
+    ['`inferBatch` without `serve`, median', `${alone.toFixed(2)} ms`, ''],
+    ['a request to `serve` on loopback, median', `${served.toFixed(2)} ms`, ''],
+    ['`serve` adds', `${(served - alone).toFixed(2)} ms`, '< 1 ms'],
+    ['requests/s of one client', rate(one).toFixed(0), ''],
+    [`requests/s of ${CLIENTS} clients`, rate(many).toFixed(0), ''],
+    [`${CLIENTS} clients against one`, `${(rate(many) / rate(one)).toFixed(1)} x`, '>= 3 x'],
+  ];
+  process.stdout.write('| what | measured | wanted |\n|---|---|---|\n');
+  for (const row of rows) process.stdout.write(`| ${row.join(' | ')} |\n`);
+  process.stdout.write(`\nload ${loadavg()[0].toFixed(1)}\n`);
+}

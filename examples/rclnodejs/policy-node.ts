@@ -1,0 +1,61 @@
+// What the node does, whatever carries its messages: a picture and the joints in, actions out.
+
+import type { Policy } from 'dsrl-native';
+
+/** The parts of ROS 2 messages that are read and written here. */
+export interface ImageMessage {
+  height: number;
+  width: number;
+  /** `rgb8` is what this node takes. */
+  encoding: string;
+  data: Uint8Array;
+}
+export interface JointStateMessage {
+  position: ArrayLike<number>;
+}
+export interface ActionMessage {
+  layout: { dim: { label: string; size: number; stride: number }[]; data_offset: number };
+  data: number[];
+}
+
+/** The part of a ROS 2 node that is needed; rclnodejs.Node has it, and so has the stub. */
+export interface Transport {
+  subscribe<Message>(type: string, topic: string, receive: (message: Message) => void): void;
+  advertise<Message>(type: string, topic: string): (message: Message) => void;
+}
+
+/** Answers every picture with a chunk of actions; a picture that comes too early is dropped. */
+export function startPolicyNode(policy: Policy, prompt: string, ros: Transport): void {
+  const publish = ros.advertise<ActionMessage>('std_msgs/msg/Float32MultiArray', 'actions');
+  const [stateSize] = policy.metadata.observation.state.shape;
+  let joints: ArrayLike<number> | null = null;
+  let isBusy = false;
+
+  ros.subscribe<JointStateMessage>('sensor_msgs/msg/JointState', 'joint_states', (message) => {
+    if (message.position.length >= stateSize) joints = message.position;
+  });
+  ros.subscribe<ImageMessage>('sensor_msgs/msg/Image', 'camera/image', async (message) => {
+    if (isBusy || joints === null || message.encoding !== 'rgb8') return;
+    isBusy = true;
+    try {
+      const { height, width } = message;
+      const images = { main: { data: Uint8Array.from(message.data), height, width } };
+      const state = Array.from(joints).slice(0, stateSize);
+      const { actions, shape } = await policy.infer({ images, state, prompt });
+      publish(asMessage(actions, shape));
+    } catch (error) {
+      console.error(error); // no action goes out; the arm's controller holds its place
+    } finally {
+      isBusy = false;
+    }
+  });
+}
+
+function asMessage(actions: Float32Array, shape: readonly number[]): ActionMessage {
+  const [horizon = 0, size = 0] = shape.slice(-2);
+  const dim = [
+    { label: 'step', size: horizon, stride: horizon * size },
+    { label: 'action', size, stride: size },
+  ];
+  return { layout: { dim, data_offset: 0 }, data: Array.from(actions) };
+}

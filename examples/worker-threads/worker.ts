@@ -1,0 +1,18 @@
+// The policy's thread. Handles of native memory belong to the thread that made them, so the policy
+// is opened here, and only values go to and fro.
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { Policy, type RobotObservation } from 'dsrl-native';
+
+const policy = await Policy.load(workerData.folder, { device: 'cpu' });
+
+parentPort?.on('message', async (observation: RobotObservation | null) => {
+  if (observation === null) {
+    policy.dispose();
+    parentPort?.close();
+    return;
+  }
+  const { actions, shape } = await policy.infer(observation);
+  parentPort?.postMessage({ actions, shape });
+});
+parentPort?.postMessage('ready');

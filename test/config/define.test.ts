@@ -1,0 +1,64 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, expect, it } from 'vitest';
+import { composeConfig, defineConfig } from '../../lib/index.js';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'dsrl-define-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+it('a definition is its recipe with its keys', () => {
+  const defined = defineConfig({
+    recipe: 'tabletop',
+    seed: 3,
+    algorithm: { gamma: 0.99, tau: `\${algorithm.gamma}` },
+    overrides: ['runner.max_steps=5'],
+  });
+  const overrides = ['seed=3', 'algorithm.gamma=0.99', 'algorithm.tau=0.99', 'runner.max_steps=5'];
+  expect(defined).toEqual(composeConfig({ recipe: 'tabletop', overrides }).config);
+});
+
+it('the compiler knows the keys, and what it cannot know is an error with the place', () => {
+  // @ts-expect-error there is no key `gama`
+  expect(() => defineConfig({ algorithm: { gama: 0.99 } })).toThrow('algorithm.gama');
+  // @ts-expect-error a seed is a number
+  expect(() => defineConfig({ seed: 'three' })).toThrow('seed');
+  expect(() => defineConfig({ algorithm: { gamma: 2 } })).toThrow(
+    /defineConfig:.*algorithm\.gamma/,
+  );
+  expect(() => defineConfig({ recipe: 'tabletopp' })).toThrow('tabletopp');
+});
+
+function dryRun(file: string, ...words: string[]) {
+  const program = join(root, 'bin', 'dsrl-native.js');
+  const argv = [program, 'train', '-c', file, '--dry-run', ...words];
+  return spawnSync(process.execPath, argv, { cwd: folder, encoding: 'utf8' });
+}
+
+it('`train -c` takes a module, overrides on top', () => {
+  mkdirSync(join(folder, 'node_modules'));
+  symlinkSync(root, join(folder, 'node_modules', 'dsrl-native'));
+  writeFileSync(
+    join(folder, 'mine.mjs'),
+    `import { defineConfig } from 'dsrl-native';
+     export default defineConfig({ seed: 7, runner: { logger: { experiment_name: 'mine' } } });`,
+  );
+  const { status, stdout, stderr } = dryRun('mine.mjs', 'seed=8');
+  expect(status, stderr).toBe(0);
+  expect(stdout + stderr).toMatch(/mine-.*-s8/);
+});
+
+it.each([
+  ['nothing.mjs', null, 'there is no such file'],
+  ['empty.mjs', 'export const config = {};', 'its default export is no configuration'],
+  ['broken.mjs', 'throw new Error("no robot");', 'no robot'],
+])('%s is refused in words', (file, text, why) => {
+  if (text !== null) writeFileSync(join(folder, file), text);
+  const { status, stderr } = dryRun(file);
+  expect(status).toBe(2);
+  expect(stderr).toContain(`${file}: ${why}`);
+  expect(stderr).toContain('defineConfig');
+});

@@ -1,4 +1,5 @@
 import { type Limits, type TimedOut, withinDeadline } from '../deadline.js';
+import { RuntimeFailure } from '../errors.js';
 import type { Packable } from './decode.js';
 import { NdArray } from './ndarray.js';
 import { keysOf, liberoKeys, type ObservationKeys, stateEntries } from './openpi-keys.js';
@@ -56,7 +57,8 @@ export class RemotePolicy implements Disposable {
 
   /**
    * @param options `deadlineMs` milliseconds after which the answer is `{ timedOut: true }`
-   * @throws RuntimeFailure ERR_DSRL_REMOTE_FAILED with the server's words, _DISCONNECTED
+   * @throws RuntimeFailure ERR_DSRL_REMOTE_FAILED with the server's words, _DISCONNECTED;
+   *   _NOT_FINITE if an action is no finite number: none leaves
    */
   infer(
     observation: RemoteObservation,
@@ -79,7 +81,7 @@ export class RemotePolicy implements Disposable {
     const answer = await this.client.request(request, signal);
     const actions = (answer as { actions?: unknown } | null)?.actions;
     if (actions instanceof NdArray) {
-      return { actions: actions.toFloat32(), shape: actions.shape };
+      return { actions: finite(actions.toFloat32()), shape: actions.shape };
     }
     throw new ProtocolError('ERR_DSRL_WIRE_ANSWER', 'the answer has no array `actions`', {
       hint: "see that the server speaks openpi's protocol",
@@ -94,4 +96,15 @@ export class RemotePolicy implements Disposable {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+/** Other servers than ours may let such actions through; a robot must not get them. */
+function finite(actions: Float32Array): Float32Array {
+  const strange = actions.findIndex((value) => !Number.isFinite(value));
+  if (strange < 0) return actions;
+  throw new RuntimeFailure(
+    'ERR_DSRL_REMOTE_NOT_FINITE',
+    `actions[${strange}] of the server's answer is ${actions[strange]}`,
+    { hint: "check the state against the statistics of the server's policy" },
+  );
 }

@@ -9,7 +9,6 @@ the machine's).
 import argparse
 import hashlib
 import json
-import os
 import platform
 import shutil
 import signal
@@ -24,6 +23,7 @@ from . import artefact, checkpoint
 from .describe import describe, network_config, tokenizer_of
 from .errors import ExportError
 from .layouts import open_checkpoint
+from .partial import partial_folder, remove_abandoned
 from .progress import Progress
 from .robots import ROBOTS
 from .weights import load_model
@@ -81,11 +81,11 @@ def export(args: argparse.Namespace, argv: list[str], progress: Progress) -> dic
     tokenizer, tokenizer_file = tokenizer_of(args.tokenizer, source)
     policy, normalization = describe(args, source, config, tokenizer, progress)
     precision = getattr(torch, policy["precision"])
+    for abandoned in remove_abandoned(out):
+        progress.say(f"removed {abandoned}, which an export that was killed left")
     check_room(out.parent, sum(t.numel() for t in tensors.values()) * precision.itemsize)
 
-    parts = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    try:
-        parts.mkdir(parents=True)
+    with partial_folder(out) as parts:
         model = load_model(
             tensors,
             config,
@@ -112,8 +112,6 @@ def export(args: argparse.Namespace, argv: list[str], progress: Progress) -> dic
         digest = hashlib.sha256(json.dumps(sources, sort_keys=True).encode()).hexdigest()
         artefact.write_folder(parts, model, policy, source=digest, tick=progress.tick)
         parts.rename(out)
-    finally:
-        shutil.rmtree(parts, ignore_errors=True)
     progress.say(f"wrote {out}")
     return {"policy": str(out), "layout": source.layout, "precision": policy["precision"]}
 

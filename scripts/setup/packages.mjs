@@ -21,7 +21,7 @@ export function packagesAreCurrent(folder) {
 
 export async function installPackages(options) {
   if (packagesAreCurrent(root)) return;
-  say('setup: npm ci (development tools, about 150 MB in node_modules)', options);
+  say('setup: npm ci (development tools, about 270 MB in node_modules)', options);
   // Under `npm run` this is npm's own entry; under another package manager it is not npm's.
   const entry = process.env.npm_execpath;
   const [command, before] = /^npm(-cli)?\.c?js$/.test(basename(entry ?? ''))

@@ -82,6 +82,8 @@ const RUN_ELSEWHERE: Record<string, string> = {
   'dsrl-native serve runs/one': 'test/serve/command.test.ts',
   'dsrl-native serve': 'test/serve/command.test.ts',
   'node bench/export_full_size.mjs': 'bench/export_full_size.mjs',
+  'node bench/infer.mjs': 'bench/infer.mjs',
+  'node bench/policy.mjs --python FILE': 'bench/policy.mjs',
   'npm run prebuild': 'test/pack/tarball.test.ts',
   'npm run test:pack': '.ci/full',
   'OMP_NUM_THREADS=1 node bench/tabletop.mjs --seeds 0,1,2 --write': 'bench/tabletop.mjs',

@@ -257,4 +257,9 @@ test('an action that is not finite never leaves', async () => {
   const error = await failure(broken.infer(observation(), { noise: noise() }));
   expect(error).toMatchObject({ name: 'PolicyError', code: 'ERR_DSRL_POLICY_NOT_FINITE' });
   expect(error.hint).toContain('--dtype f32');
+  const out = new Float32Array(HORIZON * ACTION).fill(7);
+  expect(() => broken.inferSync(observation(), out, { noise: noise() })).toThrow(
+    expect.objectContaining({ code: 'ERR_DSRL_POLICY_NOT_FINITE' }),
+  );
+  expect(out.every((value) => value === 7)).toBe(true);
 });

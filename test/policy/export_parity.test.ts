@@ -7,7 +7,7 @@ import { afterAll, expect, test } from 'vitest';
 import { createRuntime, FrozenPolicy, Policy } from '../../lib/index.js';
 import { crc32c } from '../../lib/log/crc32c.js';
 import { findPython } from '../support/python.js';
-import { readSafetensors } from '../support/safetensors.js';
+import { readSafetensors, writeSafetensors } from '../support/safetensors.js';
 
 /** Of the largest action. The smallest classic mistake costs 1e-5 (python/pi0/test_export.py). */
 const TOLERANCE = 5e-6;
@@ -106,6 +106,25 @@ test('the checksums of the loaded parameters are those of the bytes of the check
     'state_proj.weight',
   );
   expect(checksums['state_proj.weight']).toBe(crc32c(weight?.data ?? new Uint8Array()));
+});
+
+test('a parameter that moved shows under its name, and no other does', async () => {
+  const checkpoint = mkdtempSync(join(folder, 'moved-'));
+  cpSync(join(fixtures, 'openpi'), checkpoint, { recursive: true });
+  const file = join(checkpoint, 'model.safetensors');
+  const tensors = readSafetensors(file);
+  const weight = tensors.get('state_proj.weight');
+  if (weight === undefined) throw new Error(`${file} has no state_proj.weight`);
+  const data = Buffer.from(weight.data);
+  data.writeFloatLE(data.readFloatLE(0) + 1e-6, 0);
+  writeSafetensors(file, new Map([...tensors, ['state_proj.weight', { ...weight, data }]]));
+  const out = join(folder, 'moved');
+  command('export', 'pi0', '--python', findPython(), '--checkpoint', checkpoint, '--out', out);
+
+  const before = await FrozenPolicy.load(runtime, exported('openpi')).parameterChecksums();
+  const after = await FrozenPolicy.load(runtime, out).parameterChecksums();
+  const moved = Object.keys(before).filter((name) => before[name] !== after[name]);
+  expect(moved).toEqual(['state_proj.weight']);
 });
 
 test('bfloat16 stays near them', async () => {

@@ -96,3 +96,17 @@ test('deadlineMs: an answer in time is given, a late one never, and the next is 
     shape: [2, 2],
   });
 });
+
+test('actions of a server that are not finite go no further', async () => {
+  const server = await start();
+  const policy = await RemotePolicy.connect(server.url);
+  open.push({ close: () => policy.dispose() });
+  const images = { main: { data: new Uint8Array(12).fill(1), height: 2, width: 2 } };
+  for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
+    const asked = policy.infer({ images, state: [1, value], prompt: 'tidy' });
+    await expect(asked).rejects.toMatchObject({
+      code: 'ERR_DSRL_REMOTE_NOT_FINITE',
+      message: expect.stringContaining(`actions[2] of the server's answer is ${value}`),
+    });
+  }
+});

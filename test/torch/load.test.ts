@@ -96,6 +96,18 @@ describe('which core', () => {
     expect(findTorchWithCore(torchHome, emptySurroundings(folder, root)).coreFile).toBe(built);
   });
 
+  test('PREBUILDS_ONLY leaves out what was built here', () => {
+    const root = makePackage(join(folder, 'published'), ['2.13']);
+    const built = join(root, 'build', 'torch2.14');
+    mkdirSync(built, { recursive: true });
+    writeFileSync(join(built, 'dsrl_core.node'), '');
+    const around = emptySurroundings(folder, root);
+    const minors = (env: Record<string, string>) =>
+      findCores({ ...around, env }).map(({ minor }) => minor);
+    expect(minors({})).toEqual(['2.13', '2.14']);
+    expect(minors({ PREBUILDS_ONLY: '1' })).toEqual(['2.13']);
+  });
+
   test('the version inside the library counts, not the text beside it', () => {
     const torch = { version: '2.13.0', minor: '2.13', root: '/t', libDir: '/t/lib', cuda: null };
     const loaderOf = (version: bigint | null) => ({ torchAbiVersion: () => version });

@@ -10,12 +10,18 @@ import { evenSided, type Picture } from './video-picture.js';
 export class VideoStudio {
   private encoder: Promise<VideoEncoder | null> | null = null;
   private warned = false;
+  private missing = false;
   private files = 0;
 
   constructor(
     private readonly warn: (text: string) => void,
     private readonly find: () => Promise<VideoEncoder | null> = findEncoder,
   ) {}
+
+  /** False once it is known that there is no encoder: nothing need be drawn then. */
+  get possible(): boolean {
+    return !this.missing;
+  }
 
   /** @param folder where the file lies until it is finished; made with the first picture */
   video(folder: string, fps: number): VideoWriter {
@@ -34,6 +40,7 @@ export class VideoStudio {
     this.encoder ??= this.find();
     const encoder = await this.encoder;
     if (encoder === null) {
+      this.missing = true;
       this.fail(
         'no videos: ffmpeg with H.264 is not there, nor is the package h264-mp4-encoder; ' +
           'type `apt-get install ffmpeg` or `npm install h264-mp4-encoder`',

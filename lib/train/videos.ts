@@ -67,6 +67,7 @@ export class EpisodeVideos implements Film {
 
   wants(task: number, trial: number): boolean {
     const { episodes } = this.config.env.eval.video_cfg;
+    if (!this.studio.possible) return false;
     return isChoice(episodes) || episodes.split(',').includes(`${task}:${trial}`);
   }
 
@@ -108,7 +109,7 @@ export class EpisodeVideos implements Film {
   /** Says which of the listed episodes were none of the evaluation's. */
   warnOfMissing(): void {
     const { episodes } = this.config.env.eval.video_cfg;
-    if (isChoice(episodes)) return;
+    if (isChoice(episodes) || !this.studio.possible) return;
     const missing = episodes.split(',').filter((pair) => !this.seen.has(pair));
     if (missing.length === 0) return;
     this.warn(`no video of ${missing.join(', ')}: not among the evaluation's (task, trial)`);
@@ -138,7 +139,7 @@ export class TrainingVideos implements Film {
   }
 
   wants(): boolean {
-    return true;
+    return this.studio.possible;
   }
 
   async record(shots: readonly Shot[]): Promise<void> {

@@ -185,6 +185,13 @@ describe('a video that cannot be written', () => {
     expect(made.finished).toBe(false);
     expect(made.warnings).toEqual([expect.stringMatching(/^no videos: .*npm install h264/)]);
     expect(filesOf(made.folder)).toEqual([]);
+    const studio = new VideoStudio(
+      () => {},
+      async () => null,
+    );
+    expect(studio.possible).toBe(true);
+    await studio.video(made.folder, 30).add(picture(0));
+    expect(studio.possible).toBe(false); // so that nothing more is drawn for it
   });
 
   it('costs one warning where its folder is a file, or its pictures change their size', async () => {

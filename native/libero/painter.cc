@@ -20,8 +20,9 @@ Mujoco::Model load_reduced(const Scene& scene, const DsrlLiberoScene& files) {
 Painter::Painter(const Scene& scene, const DsrlLiberoScene& files, const DsrlLiberoOptions& options)
     : reduced_(load_reduced(scene, files)),
       reduced_ids_(reduced_ ? SceneIds::find(scene.mujoco, *reduced_, files) : scene.ids),
-      scene_{scene.mujoco, reduced_ ? *reduced_ : *scene.model, reduced_ids_, options.msaa,
-             options.image_size},
+      scene_{scene.mujoco,       reduced_ ? *reduced_ : *scene.model,
+             reduced_ids_,       options.msaa,
+             options.image_size, reduced_ == nullptr},
       gl_(options.gl),
       renderers_(static_cast<size_t>(options.threads)),
       drawn_(static_cast<size_t>(options.num_envs) * options.num_cameras),

@@ -63,6 +63,9 @@ void Renderer::draw(const Pose& pose, int camera, std::span<uint8_t> picture) {
     mujoco.mj_camlight(model_.get(), data_.get());
     mujoco.mjv_updateScene(model_.get(), data_.get(), &option_, nullptr, &camera_, mjCAT_ALL,
                            &objects_);
+    if (!scene_.mirrors) {
+      for (int i = 0; i < objects_.ngeom; ++i) objects_.geoms[i].reflectance = 0;
+    }
     drop_unseen(*model_.get(), *data_, camera, scene_.size, objects_);
     mujoco.mjr_render(viewport, &objects_, &render_);
     mujoco.mjr_readPixels(picture.data(), nullptr, viewport, &render_);

@@ -15,7 +15,8 @@ struct DrawnScene {
   const mjModel& model;
   const SceneIds& ids;
   int msaa;
-  int size;  // side of the pictures
+  int size;      // side of the pictures
+  bool mirrors;  // false: what reflects is drawn as if it did not, in half the time
 };
 
 /// Draws poses as the original's off-screen renderer does (robosuite, binding_utils.py). It belongs

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "libero/culling.h"
+
 namespace dsrl::libero {
 namespace {
 
@@ -61,6 +63,10 @@ void Renderer::draw(const Pose& pose, int camera, int size, std::span<uint8_t> p
     mujoco.mj_camlight(model_.get(), data_.get());
     mujoco.mjv_updateScene(model_.get(), data_.get(), &option_, nullptr, &camera_, mjCAT_ALL,
                            &objects_);
+    if (!scene_.mirrors) {
+      for (int i = 0; i < objects_.ngeom; ++i) objects_.geoms[i].reflectance = 0;
+    }
+    drop_unseen(*model_.get(), *data_, camera, size, objects_);
     mujoco.mjr_render(viewport, &objects_, &render_);
     mujoco.mjr_readPixels(picture.data(), nullptr, viewport, &render_);
   });

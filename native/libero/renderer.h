@@ -17,6 +17,7 @@ struct DrawnScene {
   int msaa;
   int size;       // side of the pictures
   int film_size;  // side of a film's; 0: there is none
+  bool mirrors;   // false: what reflects is drawn as if it did not, in half the time
 };
 
 /// Draws poses as the original's off-screen renderer does (robosuite, binding_utils.py). It belongs

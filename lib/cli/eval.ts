@@ -119,6 +119,8 @@ async function subjectOf(words: string[], device: string | undefined, policyOnly
   );
 }
 
+const PROGRESS_EVERY_MS = 5_000;
+
 /** Evaluates with the frozen policy opened for it; progress goes to stderr. */
 export async function evaluateAloud(request: EvalRequest): Promise<EvaluationResult> {
   const { resolveModelPath } = await import('../config/index.js');
@@ -134,13 +136,38 @@ export async function evaluateAloud(request: EvalRequest): Promise<EvaluationRes
   const agent = checkpoint === null ? null : loadAgent(config, runtime, checkpoint);
   const videos = videosOf(request);
   const { result, stopped } = await stoppable(
-    (signal) => evaluate({ config, runtime, policy, agent, noise, repeats, signal, videos }),
+    (signal) => {
+      const onProgress = tellEpisodes();
+      return evaluate({
+        config,
+        runtime,
+        policy,
+        agent,
+        noise,
+        repeats,
+        signal,
+        videos,
+        onProgress,
+      });
+    },
     STOPPING,
     () => 'there is no result: type the same command again',
   );
   if (stopped !== null) throw stopped;
   tellVideos(config, videos);
   return result;
+}
+
+/** Says at once how many episodes there are, and now and then how many of them have ended. */
+function tellEpisodes(): (done: number, total: number) => void {
+  let said = Number.NEGATIVE_INFINITY;
+  return (done, total) => {
+    const now = performance.now();
+    if (now - said < PROGRESS_EVERY_MS) return;
+    said = now;
+    const ended = done === 0 ? '' : `, ${done} have ended`;
+    process.stderr.write(`evaluating ${total} episodes${ended}\n`);
+  };
 }
 
 function print(result: EvaluationResult, json: boolean): number {

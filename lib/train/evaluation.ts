@@ -42,6 +42,8 @@ export interface EvaluationRequest {
   signal?: AbortSignal | undefined;
   /** Where videos go if `env.eval.video_cfg.save_video` wants them; without it there are none. */
   videos?: VideoRequest | undefined;
+  /** Told before each wave of environments: the episodes that have ended, of all. */
+  onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 /** Episodes of one task, and how many of them succeeded. */
@@ -92,6 +94,7 @@ export async function evaluate(request: EvaluationRequest): Promise<EvaluationRe
     const episodes: EpisodeRecord[] = [];
     const draw = new NoiseSource(request);
     for (let start = 0; start < resets.length; start += width) {
+      request.onProgress?.(episodes.length, resets.length);
       const wave = resets.slice(start, start + width);
       episodes.push(...(await runWave(request, backend, wave, draw, film)));
     }

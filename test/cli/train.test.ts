@@ -231,12 +231,7 @@ describe('a signal', () => {
     ['SIGTERM', 143],
   ] as const)('%s ends an evaluation in %i', async (signal, code) => {
     const command = start('eval', 'tabletop', '--policy-only', '--repeats', '5000');
-    // It says nothing while it runs: the signal comes once the file of the core is open.
-    const maps = `/proc/${command.child.pid}/maps`;
-    while (!readFileSync(maps, 'utf8').includes('dsrl_core')) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await command.says('evaluating 500000 episodes');
     command.child.kill(signal);
     const { status, stdout, stderr } = await command.ended;
     expect({ status, stdout }, stderr).toEqual({ status: code, stdout: '' });

@@ -90,7 +90,7 @@ function run(body: string, env: Record<string, string> = {}) {
   });
 }
 
-test.each([
+test.skipIf(process.env.DSRL_SANITIZED === '1').each([
   ['disposed of, without one turn of the event loop', 'tensor.dispose();'],
   ['viewed and disposed of', 'tensor.view(); tensor.dispose(); if (i % 100 === 0) await turn();'],
   ['left to the collector', 'tensor.view(); if (i % 1000 === 0) { gc(); await rest(); }'],

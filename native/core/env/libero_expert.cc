@@ -22,8 +22,8 @@ constexpr double kLost = .04;   // the hand is so far from the rim: it does not 
 constexpr int kStuckSteps = 14;
 // A bowl of this height is in the cabinet's open drawer: the open fingers do not fit beside it.
 constexpr double kDrawerFrom = 1.03, kDrawerTo = 1.10;
-constexpr double kOutwards = .004;  // and the cabinet holds down a bowl that is pushed under it
-constexpr int kNarrowSteps = 4;     // of closing, a centimetre each, from .08
+constexpr double kOutwards = .0015;  // and the cabinet holds down a bowl that is pushed under it
+constexpr double kNarrow = .04;
 // Where the other bowl may stand, from the plate; the first that nothing is near.
 constexpr Point kSpots[] = {{.02, -.19, 0}, {-.17, -.10, 0}, {-.19, .02, 0}, {-.12, -.19, 0}};
 constexpr double kFree = .13;
@@ -106,10 +106,10 @@ LiberoExpert::View LiberoExpert::view(const Scene& scene, Bowl which) const {
   return view;
 }
 
-double LiberoExpert::gripper() const {
+double LiberoExpert::gripper(double width) const {
   if (phase_ == Phase::kClose || phase_ == Phase::kCarry) return kClosed;
   if (phase_ != Phase::kReach || !in_drawer()) return kOpen;
-  return steps_ < kNarrowSteps ? kClosed : 0;
+  return width > kNarrow + .01 ? kClosed : width < kNarrow - .01 ? kOpen : 0;
 }
 
 LiberoExpert::Action LiberoExpert::act(const Scene& scene, Bowl bowl) {
@@ -145,7 +145,7 @@ LiberoExpert::Action LiberoExpert::act(const Scene& scene, Bowl bowl) {
   for (const double e : error) largest = std::max(largest, std::abs(e) / kStep * kGain);
   Action action{};
   for (size_t i = 0; i < error.size(); ++i) action[i] = error[i] / kStep * kGain / largest;
-  action[6] = gripper();
+  action[6] = gripper(scene.width);
   return action;
 }
 

@@ -46,7 +46,7 @@ class LiberoExpert {
   View view(const Scene& scene, Bowl bowl) const;
   void advance(const Scene& scene, const View& view);
   bool in_drawer() const;
-  double gripper() const;
+  double gripper(double width) const;
 
   Phase phase_ = Phase::kReach;
   bool begun_ = false;

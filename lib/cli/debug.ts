@@ -8,6 +8,7 @@ Developers' commands.
   sample           a frozen policy's flow on given tensors and noise
   replay-env       an environment, step by step, on given actions
   expert           LIBERO's scripted expert: how often it succeeds
+  demonstrations   LIBERO's scripted expert, recorded
   random           numbers of a random stream
   -h, --help       this text; after a command, that command's
 
@@ -30,6 +31,8 @@ export async function runDebug([command, ...rest]: string[]): Promise<number> {
       return (await import('./replay-env.js')).runReplayEnv(rest);
     case 'expert':
       return (await import('./expert.js')).runExpert(rest);
+    case 'demonstrations':
+      return (await import('./demonstrations.js')).runDemonstrations(rest);
     case 'random':
       return (await import('./random.js')).runRandom(rest);
     case '--help':
@@ -39,7 +42,7 @@ export async function runDebug([command, ...rest]: string[]): Promise<number> {
     case undefined:
       throw usageError('debug', 'no command');
   }
-  const known = ['replay-updates', 'sample', 'replay-env', 'expert', 'random'];
+  const known = ['replay-updates', 'sample', 'replay-env', 'expert', 'demonstrations', 'random'];
   const hint = await suggestion(command, known, '', `there are ${known.join(', ')}`);
   throw usageError('debug', `there is no command \`${command}\``, hint);
 }

@@ -222,6 +222,8 @@ export interface RawVecEnv {
     filmed: Uint8Array | undefined,
   ): Promise<RawChunkResult>;
   interior(env: number): { qpos: Float64Array; qvel: Float64Array; state: Float64Array };
+  /** errands: [B]; actions float64 [B, 1, action_dim]; phases [B]. */
+  expertStep(errands: Int32Array): { actions: RawTensor; phases: Int32Array };
   saveState(): Float64Array;
   loadState(state: Float64Array): void;
 }

@@ -42,6 +42,12 @@ export interface EnvironmentInterior {
   state: Float64Array;
 }
 
+/** What a scripted expert wants to do: actions [B, 1, A], and how far each errand has come. */
+export interface ExpertStep {
+  actions: Tensor<'float64'>;
+  phases: Int32Array;
+}
+
 /**
  * A backend of vectorised environments: it restores trials and steps. Rewards, terminations, reset
  * ids and metrics are derived above it, once for all (lib/envs). A JavaScript environment, a real
@@ -114,6 +120,19 @@ export class NativeBackend implements VecEnvBackend {
   /** One environment's inside, for comparison with other implementations. */
   interior(env: number): EnvironmentInterior {
     return translate(() => this.#raw.interior(env));
+  }
+  /**
+   * What the backend's scripted expert does next in each environment, to be called once a step; its
+   * memory of an episode begins with a restore.
+   *
+   * @param errands [B], which object it is to fetch; 0: the task's own
+   * @throws UsageError ERR_DSRL_ENV_INPUT: the backend has no expert
+   */
+  expertStep(errands: Int32Array): ExpertStep {
+    return translate(() => {
+      const { actions, phases } = this.#raw.expertStep(errands);
+      return { actions: new Tensor<'float64'>(actions), phases };
+    });
   }
   /** The state of all environments, for a checkpoint. */
   saveState(): Float64Array {

@@ -11,6 +11,7 @@ export {
   type BackendObservation,
   type ChunkOptions,
   type EnvironmentInterior,
+  type ExpertStep,
   type NativeBackend,
   type RandomDraw,
   randomNormal,

@@ -34,6 +34,14 @@ Array array_of(Napi::Env env, const std::vector<T>& values) {
   return array;
 }
 
+std::vector<int32_t> integers(const Napi::Value& value, const char* name) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_int32_array) {
+    throw Napi::TypeError::New(value.Env(), std::string(name) + " must be an Int32Array");
+  }
+  const auto given = value.As<Napi::Int32Array>();
+  return {given.Data(), given.Data() + given.ElementLength()};
+}
+
 std::unique_ptr<VecEnv> create(const std::string& kind, const Napi::Object& options) {
   if (kind == "tabletop") {
     return std::make_unique<Tabletop>(
@@ -61,6 +69,7 @@ void VecEnvHandle::Register(Napi::Env env, Napi::Object exports) {
                                      InstanceMethod("observe", &Handle::Observe),
                                      InstanceMethod("stepChunk", &Handle::StepChunk),
                                      InstanceMethod("interior", &Handle::Interior),
+                                     InstanceMethod("expertStep", &Handle::ExpertStep),
                                      InstanceMethod("saveState", &Handle::SaveState),
                                      InstanceMethod("loadState", &Handle::LoadState)}));
 }
@@ -104,12 +113,7 @@ Napi::Value VecEnvHandle::Observe(const Napi::CallbackInfo& info) {
 Napi::Value VecEnvHandle::StepChunk(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const at::Tensor actions = tensor_argument(info[0], "actions");
-    if (!info[1].IsTypedArray() ||
-        info[1].As<Napi::TypedArray>().TypedArrayType() != napi_int32_array) {
-      throw Napi::TypeError::New(info.Env(), "limit must be an Int32Array");
-    }
-    const auto limits = info[1].As<Napi::Int32Array>();
-    const std::vector<int32_t> limit(limits.Data(), limits.Data() + limits.ElementLength());
+    const std::vector<int32_t> limit = integers(info[1], "limit");
     const bool pictures = info[2].IsUndefined() || info[2].ToBoolean();
     std::vector<uint8_t> filmed;
     if (info[3].IsTypedArray() &&
@@ -148,6 +152,18 @@ Napi::Value VecEnvHandle::Interior(const Napi::CallbackInfo& info) {
     object.Set("qpos", array_of<Napi::Float64Array>(info.Env(), inside.qpos));
     object.Set("qvel", array_of<Napi::Float64Array>(info.Env(), inside.qvel));
     object.Set("state", array_of<Napi::Float64Array>(info.Env(), inside.state));
+    return object;
+  });
+}
+
+Napi::Value VecEnvHandle::ExpertStep(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const std::vector<int32_t> errands = integers(info[0], "errands");
+    const auto lock = claim(*state_, "environment");
+    const auto step = state_->object->expert_step(errands);
+    Napi::Object object = Napi::Object::New(info.Env());
+    object.Set("actions", TensorHandle::wrap(info.Env(), step.actions));
+    object.Set("phases", array_of<Napi::Int32Array>(info.Env(), step.phases));
     return object;
   });
 }

@@ -26,6 +26,7 @@ class VecEnvHandle : public Napi::ObjectWrap<VecEnvHandle> {
   Napi::Value Observe(const Napi::CallbackInfo& info);
   Napi::Value StepChunk(const Napi::CallbackInfo& info);
   Napi::Value Interior(const Napi::CallbackInfo& info);
+  Napi::Value ExpertStep(const Napi::CallbackInfo& info);
   Napi::Value SaveState(const Napi::CallbackInfo& info);
   void LoadState(const Napi::CallbackInfo& info);
   std::shared_ptr<State> state_;

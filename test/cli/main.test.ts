@@ -35,6 +35,8 @@ describe('help and version need no torch', () => {
     ['debug', 'replay-updates'],
     ['debug', 'random'],
     ['debug', 'sample'],
+    ['debug', 'expert'],
+    ['debug', 'demonstrations'],
   ];
   it.each(commands.map((command) => [command.join(' '), command] as const))(
     '`%s --help` shows two examples',
@@ -74,6 +76,9 @@ describe('a wrong command line ends in exit code 2 and says what to type', () =>
     { argv: ['debug', 'replay'], names: ['replay'] },
     { argv: ['debug', 'random', '--seed', 'x', '--stream', 's'], names: ['--seed'] },
     { argv: ['debug', 'replay-updates', '--compute', 'bf16'], names: ['bf16'] },
+    { argv: ['debug', 'expert'], names: ['--env'] },
+    { argv: ['debug', 'expert', '--env', 'libero_spatial', '--bowl', 'both'], names: ['both'] },
+    { argv: ['debug', 'demonstrations', '--out', 'd', '--target', '2'], names: ['--target 2'] },
   ])('$argv', ({ argv, names }) => {
     const { status, stdout, stderr } = run(...argv);
     expect({ status, stdout }, stderr).toEqual({ status: 2, stdout: '' });

@@ -104,6 +104,8 @@ const RUN_ELSEWHERE: Record<string, string> = {
   'dsrl-native libero export --python VENV --out DIR': 'test/libero/commands.test.ts',
   'dsrl-native libero check': 'test/libero/commands.test.ts',
   'dsrl-native debug replay-env': 'test/libero/original.test.ts',
+  'dsrl-native debug expert --env libero_spatial': 'test/libero/expert.test.ts',
+  'dsrl-native debug demonstrations --out DIR': 'test/libero/demonstrations.test.ts',
   'python libero/compare_replay.py TRACE REPLAY': 'test/libero/original.test.ts',
   'npm run quickstart': '.ci/full',
   'npm run quickstart -- seed=3': '.ci/full',

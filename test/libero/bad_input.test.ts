@@ -152,10 +152,11 @@ describe.skipIf(reason)(`bad input of LIBERO${reason ? ` (${reason})` : ''}`, ()
       const found = createHash('sha256').update(readFileSync(states)).digest('hex');
       json.files['init.safetensors'] = found;
       writeFileSync(file, JSON.stringify(json));
-      // Compiled already: the scene is the same.
+      // Compiled already, if another test has been here before: the scene is the same.
       mkdirSync(join(bundle, 'compiled'));
       const sha256 = createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 16);
-      const compiled = readdirSync(join(whole, 'compiled')).find((name) =>
+      const cache = join(whole, 'compiled');
+      const compiled = (existsSync(cache) ? readdirSync(cache) : []).find((name) =>
         /^scene-[0-9a-f]{16}\.mjb$/.test(name),
       );
       if (compiled !== undefined) {

@@ -150,6 +150,7 @@ Libero::Libero(const LiberoOptions& options)
   settings.film_camera = options.film_camera.c_str();
   settings.film_size = static_cast<int32_t>(frame_size_);
   world_ = std::make_unique<LiberoWorld>(plugin, scene.get(), settings);
+  experts_.resize(static_cast<size_t>(num_envs_));
   read_init_states(options.init_states);
   for (int64_t env = 0; env < num_envs_; ++env) restore(env, 0, 0);
 }
@@ -174,6 +175,7 @@ void Libero::restore(int64_t env, int64_t task, int64_t trial) {
     refuse("trial " + std::to_string(trial) + " is outside [0, " + std::to_string(num_trials()) +
            ")");
   }
+  experts_[static_cast<size_t>(env)].reset();
   const auto fixtures = placement(env, task);
   world_->restore(static_cast<int32_t>(env), init_[task][trial].const_data_ptr<double>(),
                   fixtures.data());
@@ -268,6 +270,23 @@ EnvInterior Libero::interior(int64_t env) const {
   return {{qpos, qpos + sizes.qpos},
           {qpos + sizes.qpos, qpos + sizes.qpos + sizes.qvel},
           {state, state + DSRL_LIBERO_STATE}};
+}
+
+ExpertStep Libero::expert_step(const std::vector<int32_t>& errands) {
+  if (errands.size() != experts_.size()) refuse("one errand an environment is needed");
+  const bool known = std::ranges::all_of(errands, [](int32_t e) { return e == 0 || e == 1; });
+  if (!known) refuse("an errand is 0, the target, or 1, the other bowl");
+  ExpertStep step{at::zeros({num_envs_, 1, DSRL_LIBERO_ACTION}, at::kDouble), {}};
+  double* action = step.actions.mutable_data_ptr<double>();
+  for (int64_t env = 0; env < num_envs_; ++env, action += DSRL_LIBERO_ACTION) {
+    const auto e = static_cast<size_t>(env);
+    const EnvInterior inside = interior(env);
+    const LiberoExpert::Scene scene = LiberoExpert::read(inside.qpos, inside.state);
+    const auto bowl = static_cast<LiberoExpert::Bowl>(errands[e]);
+    std::ranges::copy(experts_[e].act(scene, bowl), action);
+    step.phases.push_back(static_cast<int32_t>(experts_[e].phase()));
+  }
+  return step;
 }
 
 std::vector<double> Libero::save_state() const {

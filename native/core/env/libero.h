@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/env/libero_expert.h"
 #include "core/env/libero_plugin.h"
 #include "core/env/vec_env.h"
 
@@ -73,6 +74,8 @@ class Libero : public VecEnv {
   ChunkResult step_chunk(const at::Tensor& actions, const std::vector<int32_t>& limit,
                          bool pictures = true, const std::vector<uint8_t>& filmed = {}) override;
   EnvInterior interior(int64_t env) const override;
+  /// errands: 0, the target; 1, the other bowl. phases: LiberoExpert::Phase.
+  ExpertStep expert_step(const std::vector<int32_t>& errands) override;
   std::vector<double> save_state() const override;
   void load_state(const std::vector<double>& state) override;
 
@@ -94,6 +97,7 @@ class Libero : public VecEnv {
   at::Tensor init_;                           // float64 [tasks, trials, 1 + qpos + qvel]
   std::array<at::Tensor, 2> places_;          // of cabinet and stove: float64 [seeds, tasks, 7]
   std::array<std::vector<double>, 2> given_;  // the same, given by the options
+  std::vector<LiberoExpert> experts_;         // [B]; not saved: they begin anew with a restore
   std::unique_ptr<LiberoWorld> world_;
 };
 

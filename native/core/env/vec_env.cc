@@ -27,6 +27,10 @@ at::Tensor empty_frames(const VecEnv& env, const std::string& backend,
   return at::zeros({count, chunk, size, size, 3}, at::kByte);
 }
 
+ExpertStep VecEnv::expert_step(const std::vector<int32_t>&) {
+  refuse("this environment has no scripted expert");
+}
+
 at::Tensor checked_actions(const VecEnv& env, const std::string& backend, const at::Tensor& actions,
                            const std::vector<int32_t>& limit) {
   const int64_t envs = env.num_envs(), width = env.action_dim();

@@ -33,6 +33,12 @@ struct ChunkResult {
   at::Tensor frames;
 };
 
+/// What a scripted expert wants to do.
+struct ExpertStep {
+  at::Tensor actions;           // float64 [B, 1, A], as step_chunk takes them
+  std::vector<int32_t> phases;  // [B], the backend's own count of how far its errand has come
+};
+
 /// A backend of vectorised environments (design.md, "VecEnv").
 ///
 /// It restores trials and steps; rewards, terminations, reset ids and metrics are derived above
@@ -58,6 +64,11 @@ class VecEnv {
                                  bool pictures = true, const std::vector<uint8_t>& filmed = {}) = 0;
 
   virtual EnvInterior interior(int64_t env) const = 0;
+
+  /// What a scripted expert does next in each environment; to be called once a step. `errands`
+  /// [B]: which object it is to fetch, 0: the task's own. Its memory of an episode begins with a
+  /// restore. Throws ERR_DSRL_ENV_INPUT where the backend has no expert.
+  virtual ExpertStep expert_step(const std::vector<int32_t>& errands);
 
   /// Everything that step_chunk depends on, as flat numbers a run can save and restore.
   virtual std::vector<double> save_state() const = 0;

@@ -1,0 +1,47 @@
+import type { LiberoBackend } from '../native/index.js';
+
+/**
+ * Scenes for demonstrations: an initial state of the suite whose objects are moved a little, so that
+ * no policy is taught in the scenes that it is evaluated in. The suite's installed packages hold
+ * those 50 of each task and no others.
+ */
+
+const MOVED_BY = 0.015; // metres, in x and in y
+
+// Of an environment's saved state: time, then qpos: 7 joints, 2 fingers, free joints of 7.
+const FIRST_OBJECT = 1 + 9;
+const FREE_JOINT = 7;
+const BOWLS = [0, 1] as const;
+const BOXES = [2, 3] as const; // cookies, ramekin: what a bowl may stand on
+const PLATE = 4;
+const HIGH = 1.0; // what is higher, and on no box, stands on cabinet or stove or in the drawer
+const STACKED = 0.04; // in the plane
+
+/**
+ * Moves the objects of each freshly restored environment.
+ *
+ * @param luck [B, >= 6] uniform numbers; 2 and 3 move what stands on the table, as one group, so
+ *   that no object is pushed into another, and 4 and 5 the plate. What stands on furniture stays.
+ */
+export function moveObjects(backend: LiberoBackend, luck: readonly (readonly number[])[]): void {
+  const saved = backend.saveState();
+  const size = saved.length / backend.numEnvs;
+  for (const [env, numbers] of luck.entries()) {
+    const offset = (i: number) => (2 * (numbers[i] ?? 0.5) - 1) * MOVED_BY;
+    const at = (object: number) => env * size + FIRST_OBJECT + object * FREE_JOINT;
+    const read = (object: number, axis: number) => saved[at(object) + axis] ?? 0;
+    const stacked = (bowl: number) =>
+      BOXES.some((box) => {
+        const [x, y] = [read(bowl, 0) - read(box, 0), read(bowl, 1) - read(box, 1)];
+        return Math.hypot(x, y) < STACKED;
+      });
+    const group = [...BOXES, ...BOWLS.filter((bowl) => read(bowl, 2) < HIGH || stacked(bowl))];
+    const move = (object: number, x: number, y: number) => {
+      saved[at(object)] = read(object, 0) + x;
+      saved[at(object) + 1] = read(object, 1) + y;
+    };
+    for (const object of group) move(object, offset(2), offset(3));
+    move(PLATE, offset(4), offset(5));
+  }
+  backend.loadState(saved);
+}

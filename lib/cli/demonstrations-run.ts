@@ -1,0 +1,284 @@
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { EnvironmentSetupError } from '../errors.js';
+import {
+  createRuntime,
+  LiberoBackend,
+  type Runtime,
+  randomNormal,
+  randomUniform,
+  Tensor,
+  writeTensors,
+} from '../native/index.js';
+import { moveObjects } from './demonstration-scenes.js';
+import {
+  ACTION_DIM,
+  checkTasks,
+  checkUnbroken,
+  DONE,
+  ERRANDS,
+  forget,
+  HORIZON,
+  settle,
+} from './errands.js';
+
+export interface DemonstrationsRequest {
+  out: string;
+  tasks: readonly number[];
+  /** Begun of each task. */
+  episodes: number;
+  /** Probability of the target bowl. */
+  target: number;
+  /** Actions of a frame. */
+  horizon: number;
+  /** A frame every so many steps. */
+  every: number;
+  seed: number;
+  gl: 'auto' | 'egl' | 'osmesa';
+  bundle: string | undefined;
+}
+
+interface Frame {
+  step: number;
+  main: Uint8Array;
+  wrist: Uint8Array;
+  state: Float32Array;
+}
+
+/** One environment's episode while it is recorded. */
+interface Episode {
+  number: number;
+  errand: number;
+  frames: Frame[];
+  /** [7] of each executed step, and whether it carried no noise. */
+  actions: Float32Array[];
+  clean: boolean[];
+  /** Steps until its bowl stood where it should; null: not yet. */
+  done: number | null;
+  burst: { left: number; offset: number[] };
+}
+
+const SIDE = 64;
+const ENVIRONMENTS = 8;
+const BURST_BEGINS = 0.08; // probability of a step
+const LONGEST_BURST = 3; // steps
+const OFFSET = 0.5; // standard deviation, of an action's translation
+const TRANSLATION = 3;
+
+/** Writes the shards and demonstrations.json. */
+export async function recordDemonstrations(request: DemonstrationsRequest): Promise<void> {
+  const runtime = createRuntime({ device: 'cpu' });
+  const backend = new LiberoBackend(runtime, {
+    numEnvs: Math.min(ENVIRONMENTS, request.episodes),
+    suite: 'libero_spatial',
+    cameras: ['main', 'wrist'],
+    imageSize: SIDE,
+    msaa: 0,
+    lod: true,
+    gl: request.gl,
+    threads: availableParallelism(),
+    ...(request.bundle !== undefined && { bundle: request.bundle }),
+  });
+  checkTasks(request.tasks, backend.numTasks);
+  prepare(request.out);
+  const shards: { file: string; task: number; frames: number }[] = [];
+  const kept = { target: 0, other: 0 };
+  let begun = 0;
+  for (const task of request.tasks) {
+    for (let first = 0; first < request.episodes; first += backend.numEnvs) {
+      const count = Math.min(backend.numEnvs, request.episodes - first);
+      const numbers = Array.from({ length: count }, (_, i) => task * request.episodes + first + i);
+      const episodes = await runEpisodes(runtime, backend, request, task, numbers);
+      const good = episodes.filter(({ done }) => done !== null);
+      begun += count;
+      for (const { errand } of good) kept[errand === ERRANDS.target ? 'target' : 'other']++;
+      const file = `task-${task}-${String(first).padStart(4, '0')}.safetensors`;
+      const frames = writeShard(runtime, join(request.out, file), request, task, good);
+      if (frames > 0) shards.push({ file, task, frames });
+      process.stderr.write(`task ${task}: ${good.length} of ${count} episodes, ${frames} frames\n`);
+    }
+  }
+  const { out, bundle, gl, ...settings } = request;
+  const prompts = Object.fromEntries(request.tasks.map((task) => [task, backend.prompt(task)]));
+  const summary = { ...settings, episodes_begun: begun, episodes_kept: kept, prompts, shards };
+  writeFileSync(join(out, 'demonstrations.json'), `${JSON.stringify(summary, null, 2)}\n`);
+  process.stdout.write(`${JSON.stringify({ out, begun, kept, shards: shards.length })}\n`);
+}
+
+async function runEpisodes(
+  runtime: Runtime,
+  backend: LiberoBackend,
+  request: DemonstrationsRequest,
+  task: number,
+  numbers: readonly number[],
+): Promise<Episode[]> {
+  const seed = BigInt(request.seed);
+  const uniform = (what: string, step: number, count: number) =>
+    numbers.map((number) => draw(randomUniform, runtime, seed, what, step, number, count));
+  const chosen = uniform('scene', 0, 6);
+  numbers.forEach((_, env) => {
+    const trial = Math.floor((chosen[env]?.[0] ?? 0) * backend.numTrials);
+    backend.restore(env, task, trial);
+  });
+  moveObjects(backend, chosen);
+  await settle(runtime, backend);
+  const episodes = numbers.map((number, env): Episode => {
+    const errand = (chosen[env]?.[1] ?? 0) < request.target ? ERRANDS.target : ERRANDS.other;
+    const burst = { left: 0, offset: [] };
+    return { number, errand, frames: [], actions: [], clean: [], done: null, burst };
+  });
+  const errands = new Int32Array(backend.numEnvs);
+  for (const [env, { errand }] of episodes.entries()) errands[env] = errand;
+  // After its success an episode goes on until the last frame has its actions.
+  const running = ({ done, actions }: Episode) =>
+    done === null ? actions.length < HORIZON : actions.length < done + request.horizon;
+  for (let step = 0; episodes.some(running); step++) {
+    if (step % request.every === 0) keepFrames(backend, episodes, step);
+    const { actions, phases } = backend.expertStep(errands);
+    const wanted = actions.read();
+    actions.dispose();
+    const luck = uniform('burst', step, 2);
+    const limit = new Int32Array(backend.numEnvs);
+    for (const [env, episode] of episodes.entries()) {
+      if (!running(episode)) continue;
+      limit[env] = 1;
+      if (episode.errand === ERRANDS.other && phases[env] === DONE) episode.done ??= step;
+      const [begins = 1, length = 0] = luck[env] ?? [];
+      if (episode.burst.left === 0 && begins < BURST_BEGINS) {
+        const { number } = episode;
+        const offset = draw(randomNormal, runtime, seed, 'offset', step, number, TRANSLATION);
+        episode.burst = { left: 1 + Math.floor(length * LONGEST_BURST), offset };
+      }
+      const row = wanted.subarray(env * ACTION_DIM, (env + 1) * ACTION_DIM);
+      const noisy = episode.burst.left > 0;
+      if (noisy) {
+        for (const [i, offset] of episode.burst.offset.entries()) {
+          row[i] = Math.max(-1, Math.min(1, (row[i] ?? 0) + OFFSET * offset));
+        }
+        episode.burst.left--;
+      }
+      episode.actions.push(Float32Array.from(row));
+      episode.clean.push(!noisy);
+    }
+    const executed = Tensor.from(runtime, wanted, [backend.numEnvs, 1, ACTION_DIM]);
+    const result = await backend.stepChunk(executed, limit, { pictures: false });
+    executed.dispose();
+    forget(result);
+    checkUnbroken(result, `task ${task}`);
+    for (const [env, episode] of episodes.entries()) {
+      const reached = limit[env] === 1 && result.success[env] === 1;
+      if (reached && episode.errand === ERRANDS.target) episode.done ??= step + 1;
+    }
+  }
+  return episodes;
+}
+
+/** Numbers of an episode's own stream. */
+function draw(
+  random: typeof randomUniform,
+  runtime: Runtime,
+  seed: bigint,
+  what: string,
+  step: number,
+  episode: number,
+  count: number,
+): number[] {
+  const tensor = random(runtime, seed, `demonstrations.${what}.${episode}`, step, 1, count);
+  const numbers = [...tensor.read()];
+  tensor.dispose();
+  return numbers;
+}
+
+function keepFrames(backend: LiberoBackend, episodes: readonly Episode[], step: number): void {
+  const { images, state } = backend.observe();
+  const [main, wrist, states] = [images.main?.read(), images.wrist?.read(), state.read()];
+  for (const image of Object.values(images)) image.dispose();
+  state.dispose();
+  if (main === undefined || wrist === undefined) throw new Error('a camera is missing');
+  const size = SIDE * SIDE * 3;
+  for (const [env, episode] of episodes.entries()) {
+    if (episode.actions.length !== step || episode.done !== null) continue;
+    episode.frames.push({
+      step,
+      main: main.slice(env * size, (env + 1) * size),
+      wrist: wrist.slice(env * size, (env + 1) * size),
+      state: states.slice(env * 8, (env + 1) * 8),
+    });
+  }
+}
+
+/** The frames whose next actions are all clean; returns how many there were. */
+function writeShard(
+  runtime: Runtime,
+  file: string,
+  { horizon }: DemonstrationsRequest,
+  task: number,
+  episodes: readonly Episode[],
+): number {
+  const rows = episodes.flatMap((episode) =>
+    episode.frames.flatMap((frame) => {
+      const clean = episode.clean.slice(frame.step, frame.step + horizon);
+      if (clean.length < horizon || !clean.every(Boolean)) return [];
+      return [{ episode, frame, actions: episode.actions.slice(frame.step, frame.step + horizon) }];
+    }),
+  );
+  const count = rows.length;
+  if (count === 0) return 0;
+  const pictures = (camera: 'main' | 'wrist') =>
+    Tensor.from(runtime, Buffer.concat(rows.map(({ frame }) => frame[camera])), [
+      count,
+      SIDE,
+      SIDE,
+      3,
+    ]);
+  const floats = (values: readonly Float32Array[], shape: number[]) => {
+    const flat = new Float32Array(shape.reduce((a, b) => a * b, 1));
+    let at = 0;
+    for (const value of values) {
+      flat.set(value, at);
+      at += value.length;
+    }
+    return Tensor.from(runtime, flat, shape);
+  };
+  const whole = (value: (row: (typeof rows)[number]) => number) =>
+    Tensor.from(runtime, Int32Array.from(rows, value), [count]);
+  const tensors = new Map<string, Tensor>([
+    ['main', pictures('main')],
+    ['wrist', pictures('wrist')],
+    [
+      'state',
+      floats(
+        rows.map(({ frame }) => frame.state),
+        [count, 8],
+      ),
+    ],
+    [
+      'actions',
+      floats(
+        rows.flatMap(({ actions }) => actions),
+        [count, horizon, ACTION_DIM],
+      ),
+    ],
+    ['task', whole(() => task)],
+    ['errand', whole(({ episode }) => episode.errand)],
+    ['episode', whole(({ episode }) => episode.number)],
+    ['step', whole(({ frame }) => frame.step)],
+  ]);
+  // Under a temporary name first: a file that is there is whole.
+  writeTensors(runtime, `${file}.unfinished`, tensors);
+  renameSync(`${file}.unfinished`, file);
+  for (const tensor of tensors.values()) tensor.dispose();
+  return count;
+}
+
+function prepare(out: string): void {
+  try {
+    mkdirSync(out, { recursive: true });
+  } catch (cause) {
+    throw new EnvironmentSetupError('ERR_DSRL_UNWRITABLE', `${out} cannot be made`, {
+      hint: 'name another folder with --out',
+      cause,
+    });
+  }
+}

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <array>
+#include <span>
+
+namespace dsrl {
+
+/// A scripted rim grasp for LIBERO-Spatial: takes a bowl by its rim and puts it on the plate, or
+/// the other bowl beside it. It sees positions, never pictures, and never turns the hand: its
+/// actions are position deltas in units of the controller's 5 cm, and the gripper.
+///
+/// It is a demonstrator and a test of the physics, not a part of what is learned. Lengths are
+/// metres in the world's frame (x away from the robot, y to its left, z up).
+class LiberoExpert {
+ public:
+  using Point = std::array<double, 3>;
+  using Action = std::array<double, 7>;
+
+  /// Which bowl is fetched.
+  enum class Bowl { kTarget = 0, kOther = 1 };
+  /// kReach: to the bowl's rim. kClose: until the fingers hold it. kCarry: to where it is to
+  /// stand. kRelease: open and up. kDone: it stands there, and nothing holds it.
+  enum class Phase { kReach = 0, kClose = 1, kCarry = 2, kRelease = 3, kDone = 4 };
+
+  struct Scene {
+    Point hand{};                      // the grip site
+    double width = 0;                  // between the fingers, 0 to .08
+    std::array<Point, 2> bowls{};      // target, other: root bodies, as all that follow
+    std::array<Point, 2> obstacles{};  // cookies, ramekin
+    Point plate{};
+  };
+  /// Reads a scene off [qpos 48] of MuJoCo and the agent's 8-D state; the order of qpos is that of
+  /// LIBERO's own initial states.
+  static Scene read(std::span<const double> qpos, std::span<const double> state);
+
+  /// Forgets the episode and its bowl's place.
+  void reset() { *this = {}; }
+  /// The next action; call it once a step.
+  Action act(const Scene& scene, Bowl bowl);
+  Phase phase() const { return phase_; }
+
+ private:
+  struct View;  // the scene as this bowl's errand sees it
+
+  void begin(const Scene& scene, Bowl bowl);
+  View view(const Scene& scene, Bowl bowl) const;
+  void advance(const Scene& scene, const View& view);
+  bool in_drawer() const;
+  double gripper(double width) const;
+
+  Phase phase_ = Phase::kReach;
+  bool begun_ = false;
+  Point spot_{};      // where the bowl is to stand, from the plate
+  double start_ = 0;  // the bowl's height when the episode began
+  int steps_ = 0;     // in this phase
+};
+
+}  // namespace dsrl

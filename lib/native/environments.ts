@@ -122,6 +122,8 @@ export class NativeBackend implements VecEnvBackend {
     return translate(() => this.#raw.interior(env));
   }
   /**
+   * @internal for `debug expert` and `debug demonstrations`
+   *
    * What the backend's scripted expert does next in each environment, to be called once a step; its
    * memory of an episode begins with a restore.
    *

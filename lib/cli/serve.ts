@@ -44,7 +44,7 @@ export async function runServe(argv: string[]): Promise<number> {
   if (folder === undefined) throw usageError('serve', 'no run, checkpoint or policy folder');
   if (surplus.length > 0) throw usageError('serve', `\`${surplus[0]}\` is one folder too many`);
   const { Policy } = await import('../policy/index.js');
-  const { PolicyServer, policyService } = await import('../serve/index.js');
+  const { serve } = await import('../serve/index.js');
   const { stoppable } = await import('./signals.js');
   const number = (name: 'port' | 'batch-window-ms' | 'max-clients', usual: string) =>
     wholeNumber('serve', name, values[name] ?? usual, 0);
@@ -57,7 +57,7 @@ export async function runServe(argv: string[]): Promise<number> {
   };
   const { device = 'auto', policy: frozen } = values;
   const policy = await Policy.load(folder, { device, ...(frozen && { policy: frozen }) });
-  const server = await PolicyServer.listen(policyService(policy), options);
+  const server = await serve(policy, options);
   process.stdout.write(`${server.url}\n`);
   process.stderr.write(`serving ${policy.metadata.name}; Ctrl-C ends\n`);
   const { stopped } = await stoppable(

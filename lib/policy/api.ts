@@ -180,25 +180,21 @@ export class Policy implements Disposable {
   ): Float32Array {
     this.refuseDisposed();
     return scope(() => {
-      const { frozen, steering, runtime } = this;
+      const { frozen } = this;
       const { noise, deterministic = true } = options;
-      const batch = batchOf(runtime, frozen.metadata, [observation]);
-      const steered = noise === undefined ? steering : null;
+      const batch = batchOf(this.runtime, frozen.metadata, [observation]);
+      const steered = this.steeredUnless(noise);
       const initial =
         steered?.noiseSync(batch, deterministic) ??
         this.noises(1, noise === undefined ? undefined : [noise]).tensor;
       const size = this.chunkSize * (initial.shape[0] ?? 1);
       if (!(out instanceof Float32Array) || out.length !== size) {
-        throw new UsageError(
-          'ERR_DSRL_OUTPUT',
-          `the actions are ${size} numbers, not ${out?.length}`,
-          {
-            hint: `give \`new Float32Array(${size})\``,
-          },
-        );
+        const what = `the actions are ${size} numbers, not ${out?.length}`;
+        throw new UsageError('ERR_DSRL_OUTPUT', what, {
+          hint: `give \`new Float32Array(${size})\``,
+        });
       }
-      const steps = options.numSteps ?? steered?.file.num_steps ?? undefined;
-      return frozen.sampleSync(batch, initial, steps).read(out);
+      return frozen.sampleSync(batch, initial, stepsOf(steered, options.numSteps)).read(out);
     });
   }
 
@@ -234,17 +230,20 @@ export class Policy implements Disposable {
     observations: readonly RobotObservation[],
     { noise, numSteps, deterministic = true, signal }: InferBatchOptions,
   ): Promise<{ values: Float32Array; noises: number | null }> {
-    const { steering, frozen, runtime } = this;
-    const batch = batchOf(runtime, frozen.metadata, observations);
-    if (noise === undefined && steering !== null) {
-      const steps = numSteps ?? steering.file.num_steps ?? undefined;
-      const chosen = await steering.noise(batch, deterministic);
-      const actions = await frozen.sample(batch, chosen, steps, signal);
-      return { values: actions.read(), noises: null };
-    }
-    const { tensor, perObservation } = this.noises(observations.length, noise);
-    const actions = await frozen.sample(batch, tensor, numSteps, signal);
+    const { frozen } = this;
+    const batch = batchOf(this.runtime, frozen.metadata, observations);
+    const steered = this.steeredUnless(noise);
+    const { tensor, perObservation } =
+      steered === null
+        ? this.noises(observations.length, noise)
+        : { tensor: await steered.noise(batch, deterministic), perObservation: null };
+    const actions = await frozen.sample(batch, tensor, stepsOf(steered, numSteps), signal);
     return { values: actions.read(), noises: perObservation };
+  }
+
+  /** The agent, where the caller gives no noise in its place. */
+  private steeredUnless(noise: unknown): Steering | null {
+    return noise === undefined ? this.steering : null;
   }
 
   private noises(rows: number, noise: readonly Noise[] | undefined): NoiseBatch {
@@ -269,6 +268,11 @@ export class Policy implements Disposable {
       shape,
     }));
   }
+}
+
+/** Those that were asked for, or of the agent's training; undefined: the policy's own. */
+function stepsOf(steered: Steering | null, asked: number | undefined): number | undefined {
+  return asked ?? steered?.file.num_steps ?? undefined;
 }
 
 /** Steering another policy than the one of the training would be noise in the plain sense. */

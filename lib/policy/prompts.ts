@@ -32,6 +32,8 @@ export class PromptTable {
 
   /** @throws PolicyError ERR_DSRL_POLICY_TOKENIZER, _HASH for a new prompt: see openTokenizer */
   async tokensOf(prompts: readonly string[]): Promise<PromptTokens> {
+    const kept = this.kept(prompts);
+    if (kept !== null) return kept;
     const encoded: EncodedPrompt[] = [];
     for (const prompt of prompts) encoded.push(this.known(prompt) ?? (await this.encode(prompt)));
     return this.answer(prompts, encoded);
@@ -39,6 +41,8 @@ export class PromptTable {
 
   /** As `tokensOf`, for prompts that need no tokenizer: those of policy.json, and earlier ones. */
   tokensNow(prompts: readonly string[]): PromptTokens {
+    const kept = this.kept(prompts);
+    if (kept !== null) return kept;
     const encoded = prompts.map((prompt) => {
       const known = this.known(prompt);
       if (known !== undefined) return known;
@@ -52,11 +56,13 @@ export class PromptTable {
     return this.answer(prompts, encoded);
   }
 
-  private answer(prompts: readonly string[], encoded: readonly EncodedPrompt[]): PromptTokens {
+  private kept(prompts: readonly string[]): PromptTokens | null {
     const { last } = this;
-    if (last?.prompts.length === prompts.length) {
-      if (last.prompts.every((prompt, row) => prompt === prompts[row])) return last.answer;
-    }
+    if (last?.prompts.length !== prompts.length) return null;
+    return last.prompts.every((prompt, row) => prompt === prompts[row]) ? last.answer : null;
+  }
+
+  private answer(prompts: readonly string[], encoded: readonly EncodedPrompt[]): PromptTokens {
     const width = this.contract.prompt_length;
     const ids = new BigInt64Array(prompts.length * width);
     const mask = new Uint8Array(prompts.length * width);

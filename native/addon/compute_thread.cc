@@ -100,6 +100,12 @@ Napi::Value ComputeThread::wait(Napi::Env env, Work work) {
   return made.get()(env);
 }
 
+Napi::Value ComputeThread::run_or_wait(const Napi::Value& waits, Work work) {
+  const Napi::Env env = waits.Env();
+  if (waits.ToBoolean().Value()) return wait(env, std::move(work));
+  return run(env, std::move(work));
+}
+
 void ComputeThread::enqueue(std::unique_ptr<Job> job) {
   {
     const std::lock_guard<std::mutex> lock(queue_->mutex);

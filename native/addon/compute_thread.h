@@ -41,6 +41,9 @@ class ComputeThread {
   /// no turn of the event loop between question and answer. What is queued before runs before.
   Napi::Value wait(Napi::Env env, Work work);
 
+  /// `wait` or `run`, as the caller's last argument asks; absent: `run`.
+  Napi::Value run_or_wait(const Napi::Value& waits, Work work);
+
   /// Asks the running job to stop at its next safe point; jobs read the flag through cancelled().
   void cancel() { cancelled_->store(true); }
   std::shared_ptr<std::atomic<bool>> cancelled() const { return cancelled_; }

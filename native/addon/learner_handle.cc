@@ -63,9 +63,7 @@ Napi::Value AgentHandle::Act(const Napi::CallbackInfo& info) {
       const at::Tensor noise = agent->act(frames, states, step, deterministic);
       return [noise](Napi::Env env) -> Napi::Value { return TensorHandle::wrap(env, noise); };
     };
-    ComputeThread& thread = Environment::of(info.Env()).inference(info.Env());
-    if (info[4].ToBoolean().Value()) return thread.wait(info.Env(), act);
-    return thread.run(info.Env(), act);
+    return Environment::of(info.Env()).inference(info.Env()).run_or_wait(info[4], act);
   });
 }
 

@@ -50,9 +50,7 @@ Napi::Value PolicyHandle::Load(const Napi::CallbackInfo& info) {
         return Environment::of(env).policy.New({shared});
       };
     };
-    ComputeThread& thread = Environment::of(info.Env()).inference(info.Env());
-    if (info[3].ToBoolean().Value()) return thread.wait(info.Env(), load);
-    return thread.run(info.Env(), load);
+    return Environment::of(info.Env()).inference(info.Env()).run_or_wait(info[3], load);
   });
 }
 
@@ -76,8 +74,7 @@ Napi::Value PolicyHandle::Sample(const Napi::CallbackInfo& info) {
       const at::Tensor actions = policy->sample(observation, noise, steps, stop);
       return [actions](Napi::Env env) -> Napi::Value { return TensorHandle::wrap(env, actions); };
     };
-    if (info[4].ToBoolean().Value()) return thread.wait(info.Env(), sample);
-    return thread.run(info.Env(), sample);
+    return thread.run_or_wait(info[4], sample);
   });
 }
 

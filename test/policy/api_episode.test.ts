@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Policy, type RobotObservation } from '../../lib/index.js';
+import { editedPolicy } from '../support/policy.js';
 import { findPython } from '../support/python.js';
 import { type RawTensor, readSafetensors } from '../support/safetensors.js';
 
@@ -94,11 +95,5 @@ test.each<[string, (json: Record<string, unknown>) => void]>([
     },
   ],
 ])('and not with %s', async (_, edit) => {
-  const folder = mkdtempSync(join(root, 'edited-'));
-  cpSync(exported, folder, { recursive: true });
-  const file = join(folder, 'policy.json');
-  const json = JSON.parse(readFileSync(file, 'utf8'));
-  edit(json);
-  writeFileSync(file, JSON.stringify(json));
-  expect(await difference(folder)).toBeGreaterThan(2e-5);
+  expect(await difference(editedPolicy(root, edit, exported))).toBeGreaterThan(2e-5);
 });

@@ -27,10 +27,14 @@ export async function failure(promise: Promise<unknown>): Promise<DsrlError> {
   );
 }
 
-/** A copy, in a new folder of `root`, of the policy that ships, with an edited policy.json. */
-export function editedPolicy(root: string, edit: (json: Record<string, unknown>) => void): string {
+/** A copy, in a new folder of `root`, of a policy, with an edited policy.json. */
+export function editedPolicy(
+  root: string,
+  edit: (json: Record<string, unknown>) => void,
+  source = SHIPPED,
+): string {
   const folder = mkdtempSync(join(root, 'policy-'));
-  cpSync(SHIPPED, folder, { recursive: true });
+  cpSync(source, folder, { recursive: true });
   const file = join(folder, 'policy.json');
   const json = JSON.parse(readFileSync(file, 'utf8'));
   edit(json);

@@ -69,3 +69,13 @@ export function makeLibrary(file: string, source: string): string {
   if (status !== 0) throw new Error(`${compiler} failed: ${stderr}`);
   return file;
 }
+
+/** What `body` throws. */
+export function thrownBy(body: () => unknown): unknown {
+  try {
+    body();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('nothing was thrown');
+}

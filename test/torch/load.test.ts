@@ -8,18 +8,9 @@ import { openLoader } from '../../lib/torch/loader.js';
 import { torchNotFound } from '../../lib/torch/not-found.js';
 import { checkAbi } from '../../lib/torch/open.js';
 import { currentSurroundings } from '../../lib/torch/surroundings.js';
-import { emptySurroundings, makePackage, makeTorch, temporaryFolder } from './fakes.js';
+import { emptySurroundings, makePackage, makeTorch, temporaryFolder, thrownBy } from './fakes.js';
 
 const folder = temporaryFolder();
-
-function thrownBy(body: () => unknown): unknown {
-  try {
-    body();
-  } catch (error) {
-    return error;
-  }
-  throw new Error('nothing was thrown');
-}
 
 describe('no torch that fits', () => {
   const context = {

@@ -11,6 +11,7 @@ import {
   makePackage,
   makeTorch,
   temporaryFolder,
+  thrownBy,
 } from './fakes.js';
 
 const folder = temporaryFolder();
@@ -41,15 +42,6 @@ function crashingTorch(name: string): string {
   const root = makeTorch(join(folder, name), `${minor}.9`);
   makeLibrary(join(root, 'lib', 'libc10.so'), CRASH);
   return root;
-}
-
-function thrownBy(body: () => unknown): unknown {
-  try {
-    body();
-  } catch (error) {
-    return error;
-  }
-  throw new Error('nothing was thrown');
 }
 
 describe('a torch that this package has not met is opened in a child process first', () => {

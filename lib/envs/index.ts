@@ -9,10 +9,8 @@ export {
 export { type EnvironmentFailure, FAILURE } from './failure.js';
 export type { Film, Frame, Shot } from './film.js';
 export {
-  LIBERO_SUITES,
   LiberoPythonBackend,
   type LiberoPythonOptions,
-  type LiberoSuite,
 } from './libero-python.js';
 export type { Observation } from './observation.js';
 export { type ChunkReward, chunkReward } from './reward.js';

@@ -4,6 +4,7 @@ import { EnvironmentSetupError, RuntimeFailure, UsageError } from '../errors.js'
 import {
   type BackendChunkResult,
   type BackendObservation,
+  type LiberoSuite,
   liberoHome,
   type Runtime,
   Tensor,
@@ -12,15 +13,6 @@ import {
 import { packageRoot } from '../torch/surroundings.js';
 import { FAILURE } from './failure.js';
 import { type Answer, LineWorker, WorkerLost, type WorkerOptions } from './libero-python-worker.js';
-
-export const LIBERO_SUITES = [
-  'libero_spatial',
-  'libero_object',
-  'libero_goal',
-  'libero_10',
-  'libero_90',
-] as const;
-export type LiberoSuite = (typeof LIBERO_SUITES)[number];
 
 const CAMERAS = ['main', 'wrist'] as const;
 const STATE_DIM = 8;

@@ -37,6 +37,7 @@ export {
 } from './libero.js';
 export { defaultLiberoBundle, type LiberoBundle, readLiberoBundle } from './libero-bundle.js';
 export { liberoHome } from './libero-home.js';
+export { LIBERO_SUITES, type LiberoSuite } from './libero-suites.js';
 export { NativePolicy, type PolicyInputs } from './policy.js';
 export { createRuntime, exitAtOnce, type Runtime, type TensorMemory } from './runtime.js';
 export { outsideScopes, scope } from './scope.js';

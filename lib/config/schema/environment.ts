@@ -1,4 +1,6 @@
 import * as z from 'zod';
+// By its own file: a configuration is read without the native side.
+import { LIBERO_SUITES } from '../../native/libero-suites.js';
 import {
   block,
   choice,
@@ -20,13 +22,6 @@ import { videos } from './videos.js';
 export const TASKS = { tabletop: 4, libero: 10, 'libero-python': null } as const;
 export type EnvironmentType = keyof typeof TASKS;
 const TYPES = ['tabletop', 'libero', 'libero-python'] as const satisfies EnvironmentType[];
-const LIBERO_SUITES = [
-  'libero_spatial',
-  'libero_object',
-  'libero_goal',
-  'libero_10',
-  'libero_90',
-] as const;
 /** The sets of tasks of each; the first is meant where none is named. */
 export const SUITES = {
   tabletop: ['tabletop'],

@@ -1,9 +1,8 @@
 import type { LiberoBackend } from '../native/index.js';
 
 /**
- * Scenes for demonstrations: an initial state of the suite whose objects are moved a little, so that
- * no policy is taught in the scenes that it is evaluated in. The suite's installed packages hold
- * those 50 of each task and no others.
+ * Scenes for demonstrations: an initial state that LIBERO does not evaluate on, its objects moved a
+ * little. There are only 50 of those a task, and a small policy learns 50 places by heart.
  */
 
 const MOVED_BY = 0.015; // metres, in x and in y

@@ -76,6 +76,7 @@ export async function recordDemonstrations(request: DemonstrationsRequest): Prom
     imageSize: SIDE,
     msaa: 0,
     lod: true,
+    unevaluatedStates: true,
     gl: request.gl,
     threads: availableParallelism(),
     ...(request.bundle !== undefined && { bundle: request.bundle }),

@@ -40,6 +40,9 @@ export interface LiberoBackendOptions {
   allowMujocoDrift?: boolean;
   /** Where the fixtures stand in every trial, instead of the original's places. */
   fixtures?: LiberoFixtures;
+  /** Trials are the initial states that LIBERO has beside those that it evaluates on, 50 a task: to
+   * be taught in. */
+  unevaluatedStates?: boolean;
 }
 
 /** LIBERO-Spatial on MuJoCo (core/env/libero.h). */
@@ -94,6 +97,7 @@ function nativeOptions(bundle: LiberoBundle, options: LiberoBackendOptions) {
     drawnScene: drawn === '' ? '' : bundle.file(drawn),
     drawnCache: drawn === '' ? '' : compiledScene(bundle, drawn, foreign),
     initStates: bundle.file('init.safetensors'),
+    unevaluatedStates: options.unevaluatedStates ?? false,
     numEnvs: options.numEnvs,
     seed: options.seed ?? 0n,
     cameras: Object.fromEntries(cameras.map((name) => [name, json.cameras[name] ?? name])),

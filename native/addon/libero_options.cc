@@ -61,6 +61,7 @@ LiberoOptions libero_options(const Napi::Object& options) {
   result.drawn_scene = text(options, "drawnScene");
   result.drawn_cache = text(options, "drawnCache");
   result.init_states = text(options, "initStates");
+  result.unevaluated_states = boolean(options, "unevaluatedStates");
   result.num_envs = integer(options, "numEnvs");
   result.seed = seed_argument(options.Get("seed"));
   const Napi::Object cameras = object_field(options, "cameras");

@@ -54,3 +54,17 @@ describe.skipIf(reason)(`the scripted expert${reason ? ` (${reason})` : ''}`, ()
     expect([...moves.subarray(0, 7)]).not.toEqual([...moves.subarray(7)]);
   });
 });
+
+describe.skipIf(reason)(`states to be taught in${reason ? ` (${reason})` : ''}`, () => {
+  it('are as many as the evaluated ones, and none of them', () => {
+    const states = (unevaluatedStates: boolean) => {
+      const backend = new LiberoBackend(runtime, { numEnvs: 1, cameras: [], unevaluatedStates });
+      expect(backend.numTrials).toBe(50);
+      return Array.from({ length: 10 * 50 }, (_, i) => {
+        backend.restore(0, Math.floor(i / 50), i % 50);
+        return Buffer.from(backend.saveState().buffer).toString('base64');
+      });
+    };
+    expect(new Set([...states(false), ...states(true)]).size).toBe(1000);
+  });
+});

@@ -122,6 +122,21 @@ at::Tensor take(const SafetensorsFile& file, const std::string& path, const std:
   return tensor;
 }
 
+/// Of each task the states of `all` [tasks, n, s] that are none of `evaluated` [tasks, m, s]; of
+/// every task as many, the fewest that there are of one.
+at::Tensor beside(const at::Tensor& evaluated, const at::Tensor& all, const std::string& path) {
+  std::vector<at::Tensor> others;
+  int64_t fewest = all.size(1);
+  for (int64_t task = 0; task < all.size(0); ++task) {
+    const at::Tensor same = (all[task].unsqueeze(1) == evaluated[task].unsqueeze(0)).all(-1).any(1);
+    others.push_back(all[task].index_select(0, at::nonzero(same.logical_not()).flatten()));
+    fewest = std::min(fewest, others.back().size(0));
+  }
+  if (fewest == 0) damaged(path + " has no initial states beside those that are evaluated");
+  for (at::Tensor& states : others) states = states.slice(0, 0, fewest);
+  return at::stack(others).contiguous();
+}
+
 }  // namespace
 
 Libero::Libero(const LiberoOptions& options)
@@ -151,14 +166,19 @@ Libero::Libero(const LiberoOptions& options)
   settings.film_size = static_cast<int32_t>(frame_size_);
   world_ = std::make_unique<LiberoWorld>(plugin, scene.get(), settings);
   experts_.resize(static_cast<size_t>(num_envs_));
-  read_init_states(options.init_states);
+  read_init_states(options.init_states, options.unevaluated_states);
   for (int64_t env = 0; env < num_envs_; ++env) restore(env, 0, 0);
 }
 
-void Libero::read_init_states(const std::string& path) {
+void Libero::read_init_states(const std::string& path, bool unevaluated) {
   const SafetensorsFile file = read_safetensors(path);
   const DsrlLiberoSizes sizes = world_->sizes();
   init_ = take(file, path, "init_states", {-1, -1, int64_t(1 + sizes.qpos + sizes.qvel)});
+  if (unevaluated) {
+    const auto all =
+        take(file, path, "init_states_unpruned", {init_.size(0), -1, init_.size(2)});
+    init_ = beside(init_, all, path);
+  }
   places_ = {take(file, path, "cabinet_pose", {-1, init_.size(0), 7}),
              take(file, path, "stove_pose", {-1, init_.size(0), 7})};
   if (places_[0].size(0) != places_[1].size(0)) {

@@ -41,6 +41,8 @@ struct LiberoOptions {
   std::string scene, scene_cache;
   std::string drawn_scene, drawn_cache;  // what is drawn instead of the scene; empty: the scene
   std::string init_states;               // init.safetensors
+  /// Trials are the initial states that the suite has beside those that it evaluates on.
+  bool unevaluated_states = false;
   int64_t num_envs = 1;
   uint64_t seed = 0;
   std::map<std::string, std::string> cameras;  // what it is called here -> its name in the model
@@ -86,7 +88,7 @@ class Libero : public VecEnv {
   EnvObservation observe(bool with_pictures);
   void step_and_film(const at::Tensor& actions, const std::vector<int32_t>& limit,
                      const std::vector<uint8_t>& filmed, ChunkResult& result);
-  void read_init_states(const std::string& file);
+  void read_init_states(const std::string& file, bool unevaluated);
   std::array<double, DSRL_LIBERO_FIXTURES * DSRL_LIBERO_PLACEMENT> placement(int64_t env,
                                                                              int64_t task) const;
 

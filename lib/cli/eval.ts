@@ -1,6 +1,7 @@
 import type { Config } from '../config/index.js';
-import type { EvaluationResult } from '../train/index.js';
+import type { EvaluationRequest, EvaluationResult } from '../train/index.js';
 import { oneOf, parseCommand, usageError, wholeNumber } from './arguments.js';
+import { successLines } from './success-table.js';
 
 const HELP = `Usage: dsrl-native eval <run | checkpoint | recipe> [key=value ...] [options]
 
@@ -11,6 +12,8 @@ each task with its 95 % interval (Wilson). Writes nothing but videos.
   --noise KIND       of the frozen policy alone: iid N(0, I) (the default), tiled N(0, I) with one
                      row for the whole chunk, or uniform: tiled U(-b, b)
   --repeats N        of the frozen policy alone: every (task, trial) N times
+  --best-of N        how far noise can steer the frozen policy: the (task, trial) that one of N
+                     uniform noises solves, each kept for a whole episode
   --video [CHOICE]   a video of each episode in the run's videos/ (of the frozen policy alone, in
                      runner.logger.log_path): all (the default), failed, or some by task:trial,
                      as in 0:3,5:12; the keys env.eval.video_cfg.* say more
@@ -21,6 +24,7 @@ each task with its 95 % interval (Wilson). Writes nothing but videos.
 Examples:
   dsrl-native eval logs/tabletop-<time>-s0 env.eval.trials=[25,50]
   dsrl-native eval tabletop --policy-only --repeats 10 --json
+  dsrl-native eval tabletop --policy-only --best-of 32
   dsrl-native eval logs/tabletop-<time>-s0 --video failed
 `;
 
@@ -28,6 +32,7 @@ const OPTIONS = {
   'policy-only': { type: 'boolean' },
   noise: { type: 'string' },
   repeats: { type: 'string' },
+  'best-of': { type: 'string' },
   video: { type: 'string' },
   json: { type: 'boolean' },
   device: { type: 'string' },
@@ -49,7 +54,7 @@ export async function runEval(argv: string[]): Promise<number> {
     return 0;
   }
   const policyOnly = values['policy-only'] ?? false;
-  for (const option of ['noise', 'repeats'] as const) {
+  for (const option of ['noise', 'repeats', 'best-of'] as const) {
     if (values[option] === undefined || policyOnly) continue;
     throw usageError('eval', `--${option} without --policy-only`, 'add --policy-only');
   }
@@ -58,6 +63,14 @@ export async function runEval(argv: string[]): Promise<number> {
   const overrides = values.video === undefined ? [] : videoOverrides(values.video);
   const words = [...positionals, ...overrides];
   const subject = await subjectOf(words, values.device, policyOnly);
+  const bestOf = values['best-of'];
+  if (bestOf !== undefined) {
+    const other = (['noise', 'repeats', 'video'] as const).find((it) => values[it] !== undefined);
+    if (other !== undefined) throw usageError('eval', `--${other} has no meaning with --best-of`);
+    const noises = wholeNumber('eval', 'best-of', bestOf, 1);
+    const { runBestOf } = await import('./best-of.js');
+    return runBestOf(subject.config, noises, values.json ?? false);
+  }
   return print(await evaluateAloud({ ...subject, noise, repeats }), values.json ?? false);
 }
 
@@ -123,50 +136,57 @@ const PROGRESS_EVERY_MS = 5_000;
 
 /** Evaluates with the frozen policy opened for it; progress goes to stderr. */
 export async function evaluateAloud(request: EvalRequest): Promise<EvaluationResult> {
+  const { evaluate, loadAgent } = await import('../train/index.js');
+  const { tellVideos, videosOf } = await import('./eval-videos.js');
+  const { config, checkpoint, noise, repeats } = request;
+  const videos = videosOf(request);
+  const result = await withPolicy(config, (opened) => {
+    const agent = checkpoint === null ? null : loadAgent(config, opened.runtime, checkpoint);
+    return evaluate({ ...opened, agent, noise, repeats, videos, onProgress: tellEpisodes() });
+  });
+  tellVideos(config, videos);
+  return result;
+}
+
+/** Opens the frozen policy for an evaluation that signals stop. */
+export async function withPolicy<Result>(
+  config: Config,
+  evaluation: (opened: Omit<EvaluationRequest, 'agent'>) => Promise<Result>,
+): Promise<Result> {
   const { resolveModelPath } = await import('../config/index.js');
   const { createRuntime } = await import('../native/index.js');
   const { FrozenPolicy } = await import('../policy/index.js');
-  const { evaluate, loadAgent } = await import('../train/index.js');
-  const { tellVideos, videosOf } = await import('./eval-videos.js');
   const { STOPPING, stoppable } = await import('./signals.js');
-  const { config, checkpoint, noise, repeats } = request;
   const runtime = createRuntime({ device: config.device });
   const policy = FrozenPolicy.load(runtime, resolveModelPath(config));
   policy.checkFits(config);
-  const agent = checkpoint === null ? null : loadAgent(config, runtime, checkpoint);
-  const videos = videosOf(request);
   const { result, stopped } = await stoppable(
-    (signal) => {
-      const onProgress = tellEpisodes();
-      return evaluate({
-        config,
-        runtime,
-        policy,
-        agent,
-        noise,
-        repeats,
-        signal,
-        videos,
-        onProgress,
-      });
-    },
+    (signal) => evaluation({ config, runtime, policy, signal }),
     STOPPING,
     () => 'there is no result: type the same command again',
   );
   if (stopped !== null) throw stopped;
-  tellVideos(config, videos);
   return result;
 }
 
 /** Says at once how many episodes there are, and now and then how many of them have ended. */
 function tellEpisodes(): (done: number, total: number) => void {
+  return tellNowAndThen((done, total) => {
+    const ended = done === 0 ? '' : `, ${done} have ended`;
+    return `evaluating ${total} episodes${ended}`;
+  });
+}
+
+/** A line on stderr at once, and another when the last is a few seconds old. */
+export function tellNowAndThen(
+  words: (done: number, total: number) => string,
+): (done: number, total: number) => void {
   let said = Number.NEGATIVE_INFINITY;
   return (done, total) => {
     const now = performance.now();
     if (now - said < PROGRESS_EVERY_MS) return;
     said = now;
-    const ended = done === 0 ? '' : `, ${done} have ended`;
-    process.stderr.write(`evaluating ${total} episodes${ended}\n`);
+    process.stderr.write(`${words(done, total)}\n`);
   };
 }
 
@@ -189,17 +209,8 @@ function pick(result: EvaluationResult) {
 }
 
 function table(result: EvaluationResult): string {
-  const percent = (value: number) => `${(100 * value).toFixed(1)} %`.padStart(8);
-  const line = (name: string, successes: number, episodes: number, low: number, high: number) => {
-    const counts = `${successes}/${episodes}`.padStart(11);
-    const interval = `${percent(low)} -${percent(high)}`;
-    return `${name.padEnd(5)}${percent(successes / episodes)}  ${counts}   ${interval}`;
-  };
-  const successes = result.tasks.reduce((sum, task) => sum + task.successes, 0);
   return `${[
-    `task  success     episodes   95 % interval`,
-    ...result.tasks.map((it) => line(`${it.task}`, it.successes, it.episodes, it.low, it.high)),
-    line('all', successes, result.episodes, result.low, result.high),
+    ...successLines(result.tasks, result, 'episodes'),
     `return ${result.return.toFixed(2)}, episode length ${result.episode_len.toFixed(2)}`,
   ].join('\n')}\n`;
 }

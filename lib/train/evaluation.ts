@@ -46,7 +46,7 @@ export interface EvaluationRequest {
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-/** Episodes of one task, and how many of them succeeded. */
+/** Episodes of one task, or its scenes, and how many of them succeeded. */
 export interface TaskResult {
   task: number;
   successes: number;
@@ -106,11 +106,17 @@ export async function evaluate(request: EvaluationRequest): Promise<EvaluationRe
   }
 }
 
-async function runWave(
+/** The noise of a wave's next decision, a row an environment. */
+export interface WaveNoise {
+  next(obs: Observation, envs: number): Promise<Tensor<'float32'>>;
+}
+
+/** One episode for each of `resets`, as many as there are environments or fewer. */
+export async function runWave(
   request: EvaluationRequest,
   backend: VecEnvBackend,
   resets: readonly Reset[],
-  draw: NoiseSource,
+  draw: WaveNoise,
   film: Film | undefined,
 ): Promise<EpisodeRecord[]> {
   const { config, runtime, policy, signal } = request;
@@ -136,7 +142,7 @@ async function runWave(
 }
 
 /** The noise of each decision: the agent's mean, or draws of a stream of the evaluation's own. */
-class NoiseSource {
+class NoiseSource implements WaveNoise {
   readonly #request: EvaluationRequest;
   #step = 0;
 
@@ -184,10 +190,6 @@ class NoiseSource {
 }
 
 function summarize(episodes: readonly EpisodeRecord[]): EvaluationResult {
-  const byTask = new Map<number, EpisodeRecord[]>();
-  for (const episode of episodes) {
-    byTask.set(episode.task, [...(byTask.get(episode.task) ?? []), episode]);
-  }
   const count = episodes.length;
   const successes = countSuccesses(episodes);
   const mean = (value: (episode: EpisodeRecord) => number) =>
@@ -200,16 +202,27 @@ function summarize(episodes: readonly EpisodeRecord[]): EvaluationResult {
     episode_len: mean((episode) => episode.length),
     reward: mean((episode) => episode.return / episode.length),
     success_at_end: successes / count, // an episode ends at its success
-    tasks: [...byTask]
-      .sort(([a], [b]) => a - b)
-      .map(([task, own]) => {
-        const good = countSuccesses(own);
-        return { task, successes: good, episodes: own.length, ...wilson(good, own.length) };
-      }),
+    tasks: successByTask(episodes),
   };
 }
 
-function countSuccesses(episodes: readonly EpisodeRecord[]): number {
+/** In the order of the tasks. */
+export function successByTask(
+  episodes: readonly { task: number; success: boolean }[],
+): TaskResult[] {
+  const byTask = new Map<number, { task: number; success: boolean }[]>();
+  for (const episode of episodes) {
+    byTask.set(episode.task, [...(byTask.get(episode.task) ?? []), episode]);
+  }
+  return [...byTask]
+    .sort(([a], [b]) => a - b)
+    .map(([task, own]) => {
+      const successes = countSuccesses(own);
+      return { task, successes, episodes: own.length, ...wilson(successes, own.length) };
+    });
+}
+
+function countSuccesses(episodes: readonly { success: boolean }[]): number {
   return episodes.filter(({ success }) => success).length;
 }
 

@@ -1,4 +1,5 @@
 /** The training loop, its evaluation, and what it leaves on disk. */
+export { type BestOfResult, bestOf } from './best-of.js';
 export { resolveCheckpoint, runOf } from './checkpoint.js';
 export { type CheckpointState, readCheckpointState } from './checkpoint-state.js';
 export {

@@ -73,6 +73,11 @@ describe('a wrong command line ends in exit code 2 and says what to type', () =>
     { argv: ['eval', './nowhere'], names: ['nowhere'] },
     { argv: ['eval', 'tabletop', '--noise', 'iid'], names: ['--noise', '--policy-only'] },
     { argv: ['eval', 'tabletop', '--policy-only', '--repeats', '0'], names: ['--repeats'] },
+    { argv: ['eval', 'tabletop', '--best-of', '4'], names: ['--best-of', '--policy-only'] },
+    {
+      argv: ['eval', 'tabletop', '--policy-only', '--best-of', '4', '--noise', 'iid'],
+      names: ['--noise', '--best-of'],
+    },
     { argv: ['debug', 'replay'], names: ['replay'] },
     { argv: ['debug', 'random', '--seed', 'x', '--stream', 's'], names: ['--seed'] },
     { argv: ['debug', 'replay-updates', '--compute', 'bf16'], names: ['bf16'] },

@@ -35,6 +35,7 @@ const RUN_HERE: Record<string, string[]> = {
   'dsrl-native eval runs/one --json': [FEW_EPISODES],
   'dsrl-native eval runs/one --video failed': [FEW_EPISODES],
   'dsrl-native eval tabletop --policy-only --noise iid --repeats 10': [FEW_EPISODES],
+  'dsrl-native eval tabletop --policy-only --best-of 32': [FEW_EPISODES],
   'dsrl-native config ls': [],
   'dsrl-native config cat tabletop': [],
   'dsrl-native config validate my_rlinf_file.yaml': [],

@@ -98,10 +98,12 @@ def write(
     action_stats: dict[str, list[float]],
     num_steps: int,
     provenance: dict,
+    prompt_tokens: int | None = None,
 ) -> None:
     """Writes a policy that was trained here. The statistics are {"mean": [...], "std": [...]} of
-    the unpadded vectors; every prompt is tokenized by bytes and right-padded to the longest."""
-    tokens = {prompt: byte_tokens(prompt) for prompt in prompts}
+    the unpadded vectors; every prompt is tokenized by bytes, cut to prompt_tokens where that is
+    given, and right-padded to the longest."""
+    tokens = {prompt: byte_tokens(prompt)[:prompt_tokens] for prompt in prompts}
     length = max(len(ids) for ids in tokens.values())
     policy = {
         "name": name,

@@ -1,0 +1,127 @@
+"""Trains a small Pi0 by conditional flow matching (arXiv 2410.24164, section 4).
+
+x_t = t noise + (1 - t) actions; the network predicts noise - actions.
+"""
+
+import contextlib
+import copy
+import math
+import sys
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .model import Pi0, Pi0Config
+
+ACTION_DIM = 7  # of the padded actions, the dimensions that are real
+
+
+@dataclass
+class Frames:
+    """What a policy is taught: N cameras of side S, H actions a frame, P prompts of L tokens."""
+
+    pictures: np.ndarray  # u8 [F,N,S,S,3]
+    states: np.ndarray  # f32 [F,D]
+    actions: np.ndarray  # f32 [F,H,7]
+    weights: np.ndarray  # f64 [F], how much more often than others a frame is drawn
+    prompts: np.ndarray  # i64 [F], which prompt
+    tokens: np.ndarray  # i64 [P,L]
+    token_mask: np.ndarray  # bool [P,L]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A batch holds `frames` frames, and `draws` of (flow time, noise) that share one prefix."""
+
+    steps: int
+    peak: float
+    frames: int = 64
+    draws: int = 4
+    averaging: float = 0.99
+    bfloat16: bool = False  # of the matrix products; the weights stay float32
+
+
+def statistics(x: np.ndarray, constant_std: float) -> dict[str, list[float]]:
+    """Mean and standard deviation of each column. A column that does not vary gets constant_std:
+    with its own, rounding in the last bit would be blown up to whole units."""
+    x = x.astype(np.float64)
+    std = x.std(0)
+    std[std < 1e-3] = constant_std
+    return {"mean": x.mean(0).tolist(), "std": std.tolist()}
+
+
+def normalise(x: np.ndarray, stats: dict[str, list[float]], width: int) -> Tensor:
+    """(x - mean) / (std + eps), zero-padded to width in the last dimension."""
+    mean = torch.tensor(stats["mean"], dtype=torch.float32)
+    std = torch.tensor(stats["std"], dtype=torch.float32)
+    y = (torch.from_numpy(x) - mean) / (std + 1e-6)
+    return torch.nn.functional.pad(y, (0, width - y.shape[-1]))
+
+
+def flow_loss(
+    model: Pi0, pictures: Tensor, states: Tensor, actions: Tensor, prompt: list[Tensor], draws: int
+) -> Tensor:
+    """pictures u8 [B,N,S,S,3]; prompt: tokens and token mask [B,L]. Real action dimensions weigh
+    .9, the padding .1."""
+    images = pictures.permute(0, 1, 4, 2, 3).float() / 255 * 2 - 1
+    seen = torch.ones(images.shape[:2], dtype=torch.bool)
+    pad, K, V = model.prefix(images, seen, *prompt)
+
+    def repeat(x: Tensor, dim: int = 0) -> Tensor:
+        return x.repeat_interleave(draws, dim)
+
+    actions = repeat(actions)
+    noise = torch.randn_like(actions)
+    u = torch.rand(len(actions))
+    t = u ** (1 / 1.5) * 0.999 + 0.001  # Beta(1.5, 1) by its inverse distribution function
+    x_t = t[:, None, None] * noise + (1 - t[:, None, None]) * actions
+    v = model.denoise_step(repeat(states), repeat(pad), repeat(K, 1), repeat(V, 1), x_t, t)
+    error = (v - (noise - actions)).square()
+    return 0.9 * error[..., :ACTION_DIM].mean() + 0.1 * error[..., ACTION_DIM:].mean()
+
+
+def learning_rate(step: int, steps: int, peak: float) -> float:
+    """Linear warm-up over 100 steps, then a cosine to zero."""
+    progress = max(0.0, (step - 100) / max(1, steps - 100))
+    return peak * min(1.0, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def train(
+    config: Pi0Config, frames: Frames, stats: tuple[dict, dict], schedule: Schedule
+) -> tuple[Pi0, float]:
+    """Returns the exponential moving average of the weights and the last smoothed loss."""
+    states = normalise(frames.states, stats[0], config.noise_dim)
+    actions = normalise(frames.actions, stats[1], config.noise_dim)
+    pictures = torch.from_numpy(frames.pictures)
+    prompts = torch.from_numpy(frames.prompts)
+    tokens, token_mask = torch.from_numpy(frames.tokens), torch.from_numpy(frames.token_mask)
+    cumulative = torch.from_numpy(frames.weights).cumsum(0)
+    model = Pi0(config)
+    average = copy.deepcopy(model).requires_grad_(False)
+    peak = schedule.peak
+    optimizer = torch.optim.AdamW(model.parameters(), lr=peak, weight_decay=0.01, fused=True)
+    smoothed, began = 0.0, time.monotonic()
+    for step in range(schedule.steps):
+        drawn = torch.rand(schedule.frames, dtype=torch.float64) * cumulative[-1]
+        i = torch.searchsorted(cumulative, drawn, right=True).clamp(max=len(states) - 1)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, schedule.steps, peak)
+        prompt = [tokens[prompts[i]], token_mask[prompts[i]]]
+        low = torch.autocast("cpu", torch.bfloat16)
+        with low if schedule.bfloat16 else contextlib.nullcontext():
+            loss = flow_loss(model, pictures[i], states[i], actions[i], prompt, schedule.draws)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            decay = min(schedule.averaging, (1 + step) / (10 + step))
+            torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
+        smoothed += (loss.item() - smoothed) * max(0.01, 1 / (step + 1))
+        if step % 250 == 0 or step == schedule.steps - 1:
+            seconds = time.monotonic() - began
+            print(f"step {step} loss {smoothed:.4f} {seconds:.0f} s", file=sys.stderr, flush=True)
+    return average.eval(), smoothed

@@ -26,19 +26,19 @@ from .safetensors_file import read_tensors
 CONFIG = Pi0Config(
     image_size=64,
     patch_size=16,
-    vision_width=112,
+    vision_width=96,
     vision_layers=2,
     vision_heads=4,
-    vision_mlp=336,
-    language_width=112,
-    language_mlp=336,
+    vision_mlp=288,
+    language_width=96,
+    language_mlp=288,
     vocabulary=259,
-    expert_width=112,
-    expert_mlp=336,
-    layers=3,
+    expert_width=96,
+    expert_mlp=288,
+    layers=2,
     heads=4,
     kv_heads=1,
-    head_dim=28,
+    head_dim=24,
     horizon=8,
 )
 CAMERAS = ["main", "wrist"]
@@ -56,8 +56,13 @@ class Demonstrations:
     steps: np.ndarray  # i32 [F], of the episode
 
 
-def load(folder: Path, manifest: dict) -> Demonstrations:
-    shards = [read_tensors(folder / shard["file"]) for shard in manifest["shards"]]
+def load(folders: dict[Path, dict]) -> Demonstrations:
+    """What these folders hold, with the manifest of each."""
+    shards = [
+        read_tensors(folder / shard["file"])
+        for folder, manifest in folders.items()
+        for shard in manifest["shards"]
+    ]
 
     def joined(name: str) -> np.ndarray:
         return np.concatenate([shard[name] for shard in shards])
@@ -87,7 +92,7 @@ def frames_of(demos: Demonstrations, prompts: dict[int, str]) -> Frames:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--demonstrations", type=Path, required=True)
+    parser.add_argument("--demonstrations", type=Path, nargs="+", required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=12000)
@@ -95,14 +100,17 @@ def main() -> None:
     args = parser.parse_args()
 
     torch.manual_seed(args.seed)
-    manifest = json.loads((args.demonstrations / "demonstrations.json").read_text())
-    demos = load(args.demonstrations, manifest)
-    prompts = {int(task): text for task, text in manifest["prompts"].items()}
+    folders = {
+        folder: json.loads((folder / "demonstrations.json").read_text())
+        for folder in args.demonstrations
+    }
+    demos = load(folders)
+    prompts = {int(k): text for it in folders.values() for k, text in it["prompts"].items()}
     stats = (
         statistics(demos.states, constant_std=1.0),
         statistics(demos.actions.reshape(-1, 7), constant_std=0.01),
     )
-    schedule = Schedule(args.steps, args.lr, bfloat16=True)
+    schedule = Schedule(args.steps, args.lr, frames=48, bfloat16=True, shift=2)
     began = time.monotonic()
     model, loss = train(CONFIG, frames_of(demos, prompts), stats, schedule)
     artefact.write(
@@ -119,7 +127,10 @@ def main() -> None:
         provenance={
             "command": f"python -m libero.train_policy --seed {args.seed} --steps {args.steps} "
             f"--lr {args.lr}",
-            "demonstrations": {k: v for k, v in manifest.items() if k not in ("prompts", "shards")},
+            "demonstrations": [
+                {k: v for k, v in manifest.items() if k not in ("prompts", "shards")}
+                for manifest in folders.values()
+            ],
             "frames": len(demos.states),
             "schedule": asdict(schedule),
             "torch": torch.__version__.split("+")[0],

@@ -42,6 +42,7 @@ class Schedule:
     draws: int = 4
     averaging: float = 0.99
     bfloat16: bool = False  # of the matrix products; the weights stay float32
+    shift: int = 0  # pixels by which each picture is moved at random, against learning by heart
 
 
 def statistics(x: np.ndarray, constant_std: float) -> dict[str, list[float]]:
@@ -61,8 +62,26 @@ def normalise(x: np.ndarray, stats: dict[str, list[float]], width: int) -> Tenso
     return torch.nn.functional.pad(y, (0, width - y.shape[-1]))
 
 
+def shifted(pictures: Tensor, most: int) -> Tensor:
+    """Each picture u8 [B,N,S,S,3] moved by up to `most` pixels in x and in y; its edge is repeated.
+    A few hundred scenes are learned by heart otherwise, and the next one is not solved."""
+    if most == 0:
+        return pictures
+    size = pictures.shape[2]
+    moved = torch.randint(-most, most + 1, (*pictures.shape[:2], 2, 1))
+    at = (torch.arange(size) + moved).clamp(0, size - 1)  # [B,N,2,S]
+    rows = at[:, :, 0, :, None, None].expand(pictures.shape)
+    columns = at[:, :, 1, None, :, None].expand(pictures.shape)
+    return pictures.gather(2, rows).gather(3, columns)
+
+
 def flow_loss(
-    model: Pi0, pictures: Tensor, states: Tensor, actions: Tensor, prompt: list[Tensor], draws: int
+    model: Pi0,
+    pictures: Tensor,
+    states: Tensor,
+    actions: Tensor,
+    prompt: list[Tensor],
+    draws: int,
 ) -> Tensor:
     """pictures u8 [B,N,S,S,3]; prompt: tokens and token mask [B,L]. Real action dimensions weigh
     .9, the padding .1."""
@@ -112,7 +131,8 @@ def train(
         prompt = [tokens[prompts[i]], token_mask[prompts[i]]]
         low = torch.autocast("cpu", torch.bfloat16)
         with low if schedule.bfloat16 else contextlib.nullcontext():
-            loss = flow_loss(model, pictures[i], states[i], actions[i], prompt, schedule.draws)
+            seen = shifted(pictures[i], schedule.shift)
+            loss = flow_loss(model, seen, states[i], actions[i], prompt, schedule.draws)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -1,0 +1,97 @@
+"""What the small policies are trained on: the target of the flow, its time, and moved pictures."""
+
+import unittest
+
+import torch
+from torch import Tensor
+
+from .flow_matching import ACTION_DIM, flow_loss, learning_rate, shifted
+
+
+class Oracle:
+    """In Pi0's place: knows the clean actions [B,H,D], and answers with `scale` of the true flow."""
+
+    def __init__(self, actions: Tensor, scale: float = 1.0):
+        self.actions, self.scale = actions, scale
+
+    def prefix(self, images: Tensor, seen: Tensor, tokens: Tensor, mask: Tensor):
+        self.images, self.seen = images, seen
+        batch = len(images)
+        return torch.ones(batch, 4, dtype=torch.bool), *torch.zeros(2, 1, batch, 1, 4, 2)
+
+    def denoise_step(self, state: Tensor, pad, K, V, x_t: Tensor, t: Tensor) -> Tensor:
+        draws = len(x_t) // len(self.actions)
+        clean = self.actions.repeat_interleave(draws, 0)
+        self.t = t
+        # x_t = t noise + (1 - t) actions, so that noise - actions is (x_t - actions) / t.
+        return self.scale * (x_t - clean) / t[:, None, None]
+
+
+def case() -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+    pictures = torch.full((3, 2, 8, 8, 3), 255, dtype=torch.uint8)
+    tokens = torch.zeros(3, 2, dtype=torch.long)
+    return pictures, torch.zeros(3, 32), torch.randn(3, 4, 32), [tokens, tokens.bool()]
+
+
+class FlowLoss(unittest.TestCase):
+    def test_is_zero_for_the_true_flow_from_noise_to_actions(self):
+        torch.manual_seed(0)
+        pictures, states, actions, prompt = case()
+        oracle = Oracle(actions)
+        self.assertLess(flow_loss(oracle, pictures, states, actions, prompt, 5).item(), 1e-6)
+        self.assertEqual(oracle.images.shape, (3, 2, 3, 8, 8))
+        self.assertEqual(oracle.images.unique().tolist(), [1.0])
+        self.assertTrue((oracle.t > 0).all() and (oracle.t <= 1).all())
+
+    def test_is_not_for_the_flow_the_other_way_nor_for_none(self):
+        pictures, states, actions, prompt = case()
+        for scale in (-1.0, 0.0):
+            oracle = Oracle(actions, scale)
+            self.assertGreater(flow_loss(oracle, pictures, states, actions, prompt, 5).item(), 0.5)
+
+    def test_weighs_what_is_padded_less(self):
+        torch.manual_seed(0)
+        pictures, states, actions, prompt = case()
+
+        class Blind(Oracle):
+            def denoise_step(self, state, pad, K, V, x_t, t):
+                flow = super().denoise_step(state, pad, K, V, x_t, t)
+                flow[..., self.wrong] += 1
+                return flow
+
+        for wrong, expected in ((slice(0, ACTION_DIM), 0.9), (slice(ACTION_DIM, None), 0.1)):
+            blind = Blind(actions)
+            blind.wrong = wrong
+            loss = flow_loss(blind, pictures, states, actions, prompt, 2).item()
+            self.assertAlmostEqual(loss, expected, places=4)
+
+
+class Shifted(unittest.TestCase):
+    def test_moves_each_picture_on_its_own_and_repeats_its_edge(self):
+        pictures = torch.randint(0, 256, (2, 2, 6, 6, 3), dtype=torch.uint8)
+        torch.manual_seed(1)
+        moved = shifted(pictures, 2)
+        torch.manual_seed(1)
+        offsets = torch.randint(-2, 3, (2, 2, 2, 1))[..., 0].tolist()
+        for b, n, y, x in torch.cartesian_prod(*map(torch.arange, (2, 2, 6, 6))).tolist():
+            down, right = offsets[b][n]
+            source = pictures[b, n, min(5, max(0, y + down)), min(5, max(0, x + right))]
+            self.assertEqual(moved[b, n, y, x].tolist(), source.tolist())
+
+    def test_leaves_them_where_they_are_without_a_shift(self):
+        pictures = torch.randint(0, 256, (2, 1, 4, 4, 3), dtype=torch.uint8)
+        self.assertIs(shifted(pictures, 0), pictures)
+
+
+class LearningRate(unittest.TestCase):
+    def test_rises_over_a_hundred_steps_and_falls_to_zero(self):
+        rates = [learning_rate(step, 1000, 2.0) for step in range(1001)]
+        self.assertAlmostEqual(rates[0], 0.02)
+        self.assertAlmostEqual(max(rates), 2.0, places=2)
+        self.assertEqual(rates.index(max(rates)), 99)
+        self.assertAlmostEqual(rates[550], 1.0, places=2)
+        self.assertAlmostEqual(rates[1000], 0.0)
+
+
+if __name__ == "__main__":
+    unittest.main()

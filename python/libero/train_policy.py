@@ -110,7 +110,7 @@ def main() -> None:
         statistics(demos.states, constant_std=1.0),
         statistics(demos.actions.reshape(-1, 7), constant_std=0.01),
     )
-    schedule = Schedule(args.steps, args.lr, frames=48, bfloat16=True, shift=2)
+    schedule = Schedule(args.steps, args.lr, frames=48, bfloat16=True, shift=1)
     began = time.monotonic()
     model, loss = train(CONFIG, frames_of(demos, prompts), stats, schedule)
     artefact.write(

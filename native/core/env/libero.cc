@@ -175,8 +175,7 @@ void Libero::read_init_states(const std::string& path, bool unevaluated) {
   const DsrlLiberoSizes sizes = world_->sizes();
   init_ = take(file, path, "init_states", {-1, -1, int64_t(1 + sizes.qpos + sizes.qvel)});
   if (unevaluated) {
-    const auto all =
-        take(file, path, "init_states_unpruned", {init_.size(0), -1, init_.size(2)});
+    const auto all = take(file, path, "init_states_unpruned", {init_.size(0), -1, init_.size(2)});
     init_ = beside(init_, all, path);
   }
   places_ = {take(file, path, "cabinet_pose", {-1, init_.size(0), 7}),

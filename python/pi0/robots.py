@@ -80,15 +80,19 @@ def embodiment(checkpoint: Checkpoint, normalization: Normalization, given: Give
     """Raises ExportError ERR_DSRL_CONFIG_EXPORT or ERR_DSRL_POLICY_DAMAGED."""
     if checkpoint.layout == "lerobot":
         return of_lerobot(checkpoint, normalization, given)
-    return of_openpi(normalization, given)
+    return of_openpi(checkpoint, normalization, given)
 
 
-def of_openpi(normalization: Normalization, given: Given) -> Embodiment:
-    path = normalization.sources[0]
-    name = given.robot or next((r for r in ROBOTS if r in str(path.parent).lower()), None)
-    log = (
-        [] if given.robot or name is None else [f"robot {name}, by the name of {path.parent.name}/"]
-    )
+def dataset_of(folder: Path, statistics: Path) -> str:
+    """What openpi calls the data set: the folder of norm_stats.json. The checkpoint's own and those
+    around it are their owner's, who may name them after any robot."""
+    return "" if statistics.parent == folder else statistics.parent.name
+
+
+def of_openpi(checkpoint: Checkpoint, normalization: Normalization, given: Given) -> Embodiment:
+    dataset = dataset_of(checkpoint.folder, normalization.sources[0])
+    name = given.robot or next((robot for robot in ROBOTS if robot in dataset.lower()), None)
+    log = [] if given.robot or name is None else [f"robot {name}, by the name of {dataset}/"]
     preset = None if name is None else ROBOTS[name]
     values = {
         "state-dim": given.state_dim,

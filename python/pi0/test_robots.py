@@ -125,6 +125,16 @@ class OpenPi(Described):
         renamed = ("--cameras", "left=left_wrist_0_rgb")
         self.assertNotIn("observation_keys", self.described(folder, "--robot", "droid", *renamed))
 
+    def test_the_robot_is_not_guessed_from_the_users_folders(self) -> None:
+        theirs = self.folder / "libero" / "droid"
+        self.moved("assets/trossen/norm_stats.json").rename(self.folder / "moved")
+        theirs.mkdir(parents=True)
+        (self.folder / "moved").rename(theirs / "pi0_libero")
+        self.refused(theirs / "pi0_libero", "ERR_DSRL_CONFIG_EXPORT", "--robot libero")
+        stats = theirs / "pi0_libero" / "assets" / "trossen" / "norm_stats.json"
+        stats.rename(theirs / "pi0_libero" / "norm_stats.json")
+        self.refused(theirs / "pi0_libero", "ERR_DSRL_CONFIG_EXPORT", "--robot libero")
+
     def test_options_that_fit_nothing(self) -> None:
         code = "ERR_DSRL_CONFIG_EXPORT"
         for options, word in (

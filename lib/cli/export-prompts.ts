@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { usageError } from './arguments.js';
 
 /** Where the bowl starts, task by task (LIBERO `libero_suite_task_map.py`). */
@@ -19,14 +19,40 @@ const LIBERO_SPATIAL = STARTS.map(
   (start) => `pick up the black bowl ${start} and place it on the plate`,
 );
 
+/** What the tokenizer's file is called in a checkpoint. */
+const USUAL = ['paligemma_tokenizer.model', 'tokenizer.json'];
+
 /** The prompts whose ids go into policy.json: a file's lines, or LIBERO-Spatial's ten. */
 export function promptsToRecord(file: string | undefined): readonly string[] {
   if (file === undefined) return LIBERO_SPATIAL;
-  if (!existsSync(file)) throw usageError('export', `--prompts ${file}: there is no such file`);
+  if (!isFile(file)) throw usageError('export', `--prompts ${file}: there is no such file`);
   const lines = readFileSync(file, 'utf8').split(/\r?\n/);
   const prompts = [...new Set(lines.filter((line) => line.trim() !== ''))];
   if (prompts.length > 0) return prompts;
   throw usageError('export', `--prompts ${file}: it has no lines`, 'write one prompt a line');
+}
+
+/**
+ * Whether prompts can be recorded, as far as that can be told before minutes of exporting: what
+ * shows later leaves a folder behind without them.
+ *
+ * @throws PolicyError ERR_DSRL_POLICY_TOKENIZER if the file that was named is no tokenizer;
+ *   UsageError if prompts are named, and no tokenizer is there
+ */
+export async function checkTokenizer(given: {
+  checkpoint?: string | undefined;
+  tokenizer?: string | undefined;
+  prompts?: string | undefined;
+}): Promise<void> {
+  const { checkpoint = '', tokenizer, prompts } = given;
+  if (tokenizer !== undefined) {
+    if (!isFile(tokenizer)) return; // the exporter says so
+    const { checkTokenizerFile } = await import('../policy/index.js');
+    return checkTokenizerFile(resolve(tokenizer));
+  }
+  if (prompts === undefined || USUAL.some((name) => isFile(join(checkpoint, name)))) return;
+  const what = `--prompts ${prompts}: ${checkpoint} has no ${USUAL.join(' or ')}`;
+  throw usageError('export', what, 'add --tokenizer FILE; docs/pi0.md says where it comes from');
 }
 
 /**
@@ -53,6 +79,10 @@ export async function recordAloud(
     if (demanded || hasTokenizer(folder) || !(error instanceof PolicyError)) throw error;
     say(`recorded no prompts: ${error.message}\n  ${error.hint}`);
   }
+}
+
+function isFile(path: string): boolean {
+  return existsSync(path) && statSync(path).isFile();
 }
 
 function hasTokenizer(folder: string): boolean {

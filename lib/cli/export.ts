@@ -80,9 +80,10 @@ export async function runExport(argv: string[]): Promise<number> {
   if (kind !== 'pi0') throw usageError('export', kind ? `what is \`${kind}\`?` : 'no kind: pi0');
   if (surplus.length > 0) throw usageError('export', `what is \`${surplus[0]}\`?`);
   const { exportAloud } = await import('./export-run.js');
-  const { promptsToRecord, recordAloud } = await import('./export-prompts.js');
+  const { checkTokenizer, promptsToRecord, recordAloud } = await import('./export-prompts.js');
   const words = toPython(values);
   const prompts = promptsToRecord(values.prompts);
+  await checkTokenizer(values);
   const folder = await exportAloud(words, values.python);
   await recordAloud(folder, prompts, values.prompts !== undefined);
   process.stdout.write(`${folder}\n`);

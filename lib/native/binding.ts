@@ -137,6 +137,9 @@ export interface RawPolicySpec {
   num_cameras: number;
   image_size: number;
   prompt_length: number;
+  /** Of the prompts whose ids are known; 0 where there are none. */
+  largest_token: number;
+  precision: 'float32' | 'bfloat16';
   image_resize: 'none' | 'openpi' | 'lerobot';
   time_convention: 'double' | 'float32';
   normalization_mode: 'mean_std' | 'quantiles';

@@ -1,5 +1,13 @@
 import { createHash } from 'node:crypto';
-import { closeSync, createReadStream, existsSync, openSync, readFileSync, readSync } from 'node:fs';
+import {
+  closeSync,
+  createReadStream,
+  existsSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { PolicyError, reasonOf } from '../errors.js';
@@ -76,7 +84,7 @@ export function readContract(folder: string): PolicyContract {
 }
 
 function requireFile(path: string): void {
-  if (existsSync(path)) return;
+  if (existsSync(path) && statSync(path).isFile()) return;
   throw new PolicyError('ERR_DSRL_POLICY_MISSING', `${path}: there is no such file`, {
     hint: 'type `actor.model.model_path=<folder of the exported policy>`',
   });

@@ -16,3 +16,4 @@ export { FrozenPolicy, type PolicyNeeds } from './policy.js';
 export { recordPrompts } from './record-prompts.js';
 export type { RobotObservation } from './robot-observation.js';
 export { type SteeringFile, writeSteering } from './steering.js';
+export { checkTokenizerFile } from './tokenizer.js';

@@ -13,6 +13,10 @@ export function nativeSpec(contract: PolicyContract): RawPolicySpec {
     num_cameras: contract.cameras.length,
     image_size: contract.image_size,
     prompt_length: contract.prompt_length,
+    largest_token: Object.values(contract.prompts)
+      .flat()
+      .reduce((largest, token) => Math.max(largest, token), 0),
+    precision: contract.precision,
     image_resize: contract.image_resize,
     time_convention: contract.time_convention,
     normalization_mode: normalization.mode,

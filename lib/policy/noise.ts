@@ -61,7 +61,7 @@ export function drawnNoise(
 /** The noises of one observation, each [H * noise_dim]. */
 function noiseRows(sizes: Sizes, noise: Noise): Float32Array[] {
   if (noise instanceof Float32Array) return [wholeNoise(sizes, noise)];
-  if (!(noise instanceof Tensor)) return noise.map((one) => wholeNoise(sizes, one));
+  if (!(noise instanceof Tensor)) return listed(noise).map((one) => wholeNoise(sizes, one));
   const { horizon, noise_dim } = sizes;
   const [rows = 0, ...inner] = noise.shape;
   const tiled = inner.length === 1 && inner[0] === noise_dim;
@@ -77,6 +77,14 @@ function noiseRows(sizes: Sizes, noise: Noise): Float32Array[] {
   return Array.from({ length: rows }, (_, row) =>
     wholeNoise(sizes, values.subarray(row * width, (row + 1) * width)),
   );
+}
+
+function listed(noise: unknown): readonly Float32Array[] {
+  const given: unknown[] = Array.isArray(noise) ? noise : [noise];
+  const strange = given.find((one) => !(one instanceof Float32Array));
+  if (given.every((one) => one instanceof Float32Array)) return given;
+  const kind = ArrayBuffer.isView(strange) ? strange.constructor.name : typeof strange;
+  throw refused(`the noise is of the type ${kind}`, 'give a Float32Array, or a list of those');
 }
 
 function wholeNoise({ horizon, noise_dim }: Sizes, values: Float32Array): Float32Array {

@@ -24,7 +24,10 @@ export function stackPictures(
 ): Tensor<'uint8'> {
   const pictures = rows.map((images) => {
     const picture = images[camera];
-    if (picture === undefined) throw missingCamera(policy, camera, Object.keys(images));
+    if (picture === undefined || picture === null) {
+      const found = Object.keys(images).filter((name) => images[name] != null);
+      throw missingCamera(policy, camera, found);
+    }
     return sized(policy, camera, picture);
   });
   const [first, ...others] = pictures as [SizedPicture, ...SizedPicture[]];
@@ -78,10 +81,11 @@ function sized(policy: PolicyContract, camera: string, picture: Picture): SizedP
   }
   const { height, width } = picture;
   const data: unknown = picture.data;
-  if (!(data instanceof Uint8Array) || !(height >= 1) || !(width >= 1)) {
-    const found = ArrayBuffer.isView(data) ? data.constructor.name : typeof data;
+  const whole = (side: number) => Number.isInteger(side) && side >= 1;
+  if (!(data instanceof Uint8Array) || !whole(height) || !whole(width)) {
+    const given = data === undefined ? kindOf(picture) : kindOf(data);
     const size = `height ${height}, width ${width}`;
-    throw refuse(`a ${found} with ${size}`, 'give { data, height, width } with a Uint8Array');
+    throw refuse(`a ${given} with ${size}`, 'give { data, height, width } with a Uint8Array');
   }
   const channels = data.length / (height * width);
   const fits = any || (height === side && width === side);
@@ -90,4 +94,10 @@ function sized(policy: PolicyContract, camera: string, picture: Picture): SizedP
     `${data.length} bytes for ${height} x ${width}`,
     pictureHint(policy, 'uint8', [height, width, channels]),
   );
+}
+
+/** What a value is called where it is none of those that fit: its class, or its type. */
+function kindOf(value: unknown): string {
+  const object = typeof value === 'object' && value !== null;
+  return object ? (value.constructor?.name ?? 'object') : typeof value;
 }

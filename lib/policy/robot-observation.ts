@@ -23,8 +23,11 @@ export function batchOf(
   observations: readonly RobotObservation[],
 ): PolicyObservation {
   const states = new Float32Array(observations.length * policy.state_dim);
-  for (const [row, { state }] of observations.entries()) {
-    states.set(checkedState(policy, state), row * policy.state_dim);
+  for (const [row, observation] of observations.entries()) {
+    if (observation === null || typeof observation !== 'object') {
+      throw mismatch(`the observation is ${observation}`, 'give { images, state, prompt }');
+    }
+    states.set(checkedState(policy, observation.state), row * policy.state_dim);
   }
   const shape = [observations.length, policy.state_dim];
   const rows = observations.map(({ images }) => images ?? {});
@@ -48,7 +51,8 @@ function checkedState({ name, state_dim }: PolicyContract, state: ArrayLike<numb
     const found = `the observation's has ${state?.length}`;
     throw mismatch(`the policy ${name} takes a state of ${state_dim} numbers, ${found}`, hint);
   }
-  const values = Float32Array.from(state);
+  // `null` of a sensor that did not answer is no 0.
+  const values = Float32Array.from(state, (value) => (typeof value === 'number' ? value : NaN));
   const strange = values.findIndex((value) => !Number.isFinite(value));
   if (strange < 0) return values;
   throw mismatch(`the observation's state[${strange}] is ${state[strange]}`, hint);

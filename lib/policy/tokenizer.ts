@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { PolicyError } from '../errors.js';
 import { fileSha256 } from './artefact.js';
 import type { PolicyContract } from './contract.js';
@@ -58,6 +58,17 @@ export async function openTokenizer(
       return { tokens: [...real, ...padding], length: real.length };
     },
   };
+}
+
+/**
+ * Opens a tokenizer's file, and throws it away.
+ *
+ * @throws PolicyError ERR_DSRL_POLICY_TOKENIZER if it is none that this version reads
+ */
+export async function checkTokenizerFile(file: string): Promise<void> {
+  const kind = file.endsWith('.model') ? 'sentencepiece' : 'tokenizers';
+  const choice = { kind, file: basename(file), convention: 'openpi', sha256: null } as const;
+  await openRunner(dirname(file), basename(file), choice);
 }
 
 async function openRunner(

@@ -73,6 +73,9 @@ PolicySpec policy_spec(const Napi::Object& spec) {
   result.num_cameras = integer(spec, "num_cameras");
   result.image_size = integer(spec, "image_size");
   result.prompt_length = integer(spec, "prompt_length");
+  result.largest_token = integer(spec, "largest_token");
+  result.precision = choice<Precision>(
+      spec, "precision", {{"float32", Precision::kFloat32}, {"bfloat16", Precision::kBfloat16}});
   result.image_resize = choice<ImageResize>(spec, "image_resize",
                                             {{"none", ImageResize::kNone},
                                              {"openpi", ImageResize::kOpenpi},

@@ -190,6 +190,13 @@ TEST(PolicyRunner, StepsAsTheProgramDoesToTheBit) {
 }
 
 TEST(PolicyRunner, TellsTheTimeConventionsApart) {
+  const auto flow_times = [](int64_t steps, TimeConvention convention) {
+    std::vector<float> times;
+    for (int64_t step = 0; step < steps; ++step) {
+      times.push_back(flow_time(step, steps, times.empty() ? 0 : times.back(), convention));
+    }
+    return times;
+  };
   const std::vector<float> exact = flow_times(10, TimeConvention::kDouble);
   const std::vector<float> summed = flow_times(10, TimeConvention::kFloat32);
   ASSERT_EQ(exact.size(), 10u);
@@ -215,6 +222,17 @@ TEST(PolicyRunner, StopsBeforeThePrefixAndBetweenSteps) {
   }
 }
 
+// More steps than a machine could keep a list of.
+TEST(PolicyRunner, TakesNoMemoryForItsSteps) {
+  const NetworkInputs inputs = random_inputs(18, 1, 1, 6);
+  int asked = 0;
+  EXPECT_EQ(refusal([&] {
+              runner().sample(inputs, normals(18, {1, 5, 32}), int64_t{1} << 53,
+                              [&] { return ++asked == 4; });
+            }),
+            "ERR_DSRL_CANCELLED: the sample was cancelled");
+}
+
 TEST(PolicyRunner, RunsInBfloat16) {
   const test::Folder folder;
   const std::string path = folder / "bfloat16.pt";
@@ -229,7 +247,12 @@ TEST(PolicyRunner, RunsInBfloat16) {
     }
   }
   module.save(path);
-  const PolicyRunner loaded(path, tabletop_policy_spec(), at::kCPU);
+  PolicySpec spec = tabletop_policy_spec();
+  EXPECT_EQ(
+      refusal([&] { PolicyRunner(path, spec, at::kCPU); }),
+      "ERR_DSRL_POLICY_CONTRACT: policy.json says precision float32, " + path + " has bfloat16");
+  spec.precision = Precision::kBfloat16;
+  const PolicyRunner loaded(path, spec, at::kCPU);
   const NetworkInputs inputs = random_inputs(15, 4, 3, 4);
   const at::Tensor noise = normals(15, {8, 5, 32});
   const at::Tensor actions = loaded.sample(inputs, noise, 4);

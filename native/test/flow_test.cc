@@ -215,6 +215,17 @@ TEST(FrozenPolicy, RefusesASpecThatContradictsTheProgram) {
             says + "noise_dim 40, " + kTabletopPolicy + " has 32");
   EXPECT_EQ(refused([](PolicySpec& s) { s.image_size = 224; }),
             says + "image_size 224, " + kTabletopPolicy + " takes 16 patches of 16 pixels a side");
+  EXPECT_EQ(refused([](PolicySpec& s) { s.image_size = int64_t{1} << 52; }),
+            says + "image_size 4503599627370496, " + kTabletopPolicy +
+                " takes 16 patches of 16 pixels a side");
+  // 64 and 79 pixels have as many whole patches a side.
+  EXPECT_EQ(refused([](PolicySpec& s) { s.image_size = 79; }),
+            says + "image_size 79, " + kTabletopPolicy + " takes 16 patches of 16 pixels a side");
+  EXPECT_EQ(refused([](PolicySpec& s) { s.precision = Precision::kBfloat16; }),
+            says + "precision bfloat16, " + kTabletopPolicy + " has float32");
+  EXPECT_EQ(refused([](PolicySpec& s) { s.largest_token = 259; }),
+            "ERR_DSRL_POLICY_CONTRACT: policy.json has the token 259 in its prompts, " +
+                kTabletopPolicy + " takes those below 259");
   EXPECT_EQ(refused([](PolicySpec& s) { s.time_convention = TimeConvention::kFloat32; }),
             says + "time_convention float32, " + kTabletopPolicy + " has double");
 }

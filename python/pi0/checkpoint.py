@@ -38,6 +38,7 @@ RLINF_HEADS = (
     "critic_image_encoder.",
     "critic_state_encoder.",
 )
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 VISION_HEADS = 16  # SigLIP So400m's; no tensor tells it
 
 
@@ -161,8 +162,9 @@ def check_tensors(tensors: Mapping[str, Tensor], model: Pi0) -> None:
         if tensor.shape != expected[name].shape:
             shapes = f"{list(tensor.shape)}, {list(expected[name].shape)} is needed"
             problems.append(f"wrong shape: {name} {shapes}")
-        if not tensor.is_floating_point():
-            problems.append(f"wrong dtype: {name} {tensor.dtype}")
+        kind = tensor.dtype if tensor.layout == torch.strided else tensor.layout
+        if kind not in FLOATS:
+            problems.append(f"wrong dtype: {name} {kind}")
     if problems:
         raise mismatch(problems)
 

@@ -9,9 +9,10 @@ from torch import Tensor
 from . import checkpoint
 from .artefact import file_sha256
 from .errors import ExportError
-from .layouts import Checkpoint
+from .layouts import PREPROCESSOR, Checkpoint
 from .model import Pi0Config
 from .normalization import Normalization, find_normalization
+from .processors import find_step
 from .progress import Progress
 from .robots import Given, bad_option, embodiment
 from .safetensors_file import damaged
@@ -162,10 +163,13 @@ def precision_of(given: str | None, source: Checkpoint) -> str:
 
 
 def prompt_length_of(source: Checkpoint) -> int:
+    """LeRobot's is the tokenizer step's, whatever config.json says besides."""
     key = "tokenizer_max_length" if source.layout == "lerobot" else "max_token_len"
-    length = source.config.get(key, 48)
+    step = find_step(source.folder / PREPROCESSOR, "tokenizer_processor")
+    stated = None if step is None else step.value("max_length", int, None)
+    length = source.config.get(key, 48) if stated is None else stated
     if type(length) is not int or length < 1:
-        raise bad_option(f"config.json: {key} is {length}", "it is 48 in every published pi0")
+        raise bad_option(f"the prompt's length ({key}) is {length}", "it is 48 in published pi0s")
     return length
 
 

@@ -9,6 +9,7 @@ the machine's).
 import argparse
 import hashlib
 import json
+import os
 import platform
 import shutil
 import signal
@@ -63,7 +64,7 @@ def export(args: argparse.Namespace, argv: list[str], progress: Progress) -> dic
     """Writes the folder, whole or not at all. Raises ExportError."""
     check_python()
     out = args.out.absolute()
-    if out.exists():
+    if os.path.lexists(out):
         what = f"{out} exists already"
         raise ExportError("ERR_DSRL_POLICY_EXISTS", what, "name another --out, or remove it")
     source = open_checkpoint(args.checkpoint)
@@ -156,11 +157,16 @@ def main(argv: list[str]) -> int:
         print(json.dumps(export(parse(argv), argv, Progress())))
         return 0
     except ExportError as error:
-        line = {"code": error.code, "message": error.message, "hint": error.hint}
-        print(json.dumps(line), file=sys.stderr, flush=True)
-        return 3 if error.code.startswith("ERR_DSRL_EXPORT_") else 2
+        failure = error
+    except OSError as error:  # no permission, a disk that became full, a name that is too long
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        hint = "make --checkpoint readable and the folder of --out writable, or name others"
+        failure = ExportError("ERR_DSRL_EXPORT_FILES", what, hint)
     except KeyboardInterrupt:
         return 130
+    line = {"code": failure.code, "message": failure.message, "hint": failure.hint}
+    print(json.dumps(line), file=sys.stderr, flush=True)
+    return 3 if failure.code.startswith("ERR_DSRL_EXPORT_") else 2
 
 
 if __name__ == "__main__":

@@ -90,8 +90,8 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
             raise safetensors_file.damaged(index, what)
         return tuple(folder / name for name in names)
     # LeRobot's processors keep their statistics in safetensors files of their own.
-    files = (path for path in folder.glob("*.safetensors") if not path.name.startswith("policy_"))
-    return tuple(sorted(files))
+    found = (path for path in folder.glob("*.safetensors") if not path.name.startswith("policy_"))
+    return tuple(sorted(path for path in found if path.is_file()))
 
 
 def read_files(files: tuple[Path, ...]) -> dict[str, Tensor]:
@@ -117,16 +117,22 @@ def read_pickled(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # torch raises what it finds: pickle, zip and runtime errors
         first = str(error).strip().split("\n")[0]
         raise safetensors_file.damaged(path, f"it cannot be read as tensors: {first}") from None
-    if not isinstance(value, dict) or not all(isinstance(t, Tensor) for t in value.values()):
-        raise safetensors_file.damaged(path, "it holds something else than tensors by name")
-    return value
+    entries = value.items() if isinstance(value, dict) else [(None, value)]
+    if all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in entries):
+        return value
+    raise safetensors_file.damaged(
+        path,
+        "it holds something else than tensors by name",
+        "save the weights alone: torch.save(model.state_dict(), ...)",
+    )
 
 
 def refuse_by_config(folder: Path, config: dict) -> None:
     kind = config.get("type")
-    architectures = config.get("architectures") or []
+    architectures = config.get("architectures")
     if "model_type" in config or architectures:
-        name = ", ".join(architectures) or str(config.get("model_type"))
+        names = architectures if isinstance(architectures, list) else []
+        name = ", ".join(str(entry) for entry in names) or str(config.get("model_type"))
         raise refusal(
             f"{folder}: a checkpoint of transformers ({name}), whose tensor names are its own",
             "export the LeRobot or openpi checkpoint that it was made from",
@@ -209,12 +215,11 @@ def layout_of(
         or all(name.startswith("model.") for name in tensors)
     ):
         return "lerobot"
+    if files[0].suffix == ".pt":
+        return "rlinf"
+    # openpi keeps its statistics below assets/, RLinf in <asset id>/ of the folder itself.
+    if any(folder.glob("assets/**/norm_stats.json")):
+        return "openpi"
+    outside = any(folder.glob("*/norm_stats.json")) or any(folder.glob("*/*/norm_stats.json"))
     one_file = [path.name for path in files] == ["model.safetensors"]
-    return "openpi" if one_file and not statistics_outside_assets(folder) else "rlinf"
-
-
-def statistics_outside_assets(folder: Path) -> bool:
-    """RLinf keeps <asset id>/norm_stats.json in the folder itself, openpi below assets/."""
-    if (folder / "assets").is_dir():
-        return False
-    return any(folder.glob("*/norm_stats.json")) or any(folder.glob("*/*/norm_stats.json"))
+    return "openpi" if one_file and not outside else "rlinf"

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import ExportError
-from .layouts import PREPROCESSOR, Checkpoint
+from .layouts import POSTPROCESSOR, PREPROCESSOR, Checkpoint
 from .normalization import Normalization
-from .processors import find_step
+from .processors import find_step, refuse_other_steps
+from .safetensors_file import damaged
 
 SLOTS = ("base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb")  # openpi's, in network order
 # What an observation calls the pictures of these names; others keep the name that they have.
@@ -80,15 +81,19 @@ def embodiment(checkpoint: Checkpoint, normalization: Normalization, given: Give
     """Raises ExportError ERR_DSRL_CONFIG_EXPORT or ERR_DSRL_POLICY_DAMAGED."""
     if checkpoint.layout == "lerobot":
         return of_lerobot(checkpoint, normalization, given)
-    return of_openpi(normalization, given)
+    return of_openpi(checkpoint, normalization, given)
 
 
-def of_openpi(normalization: Normalization, given: Given) -> Embodiment:
-    path = normalization.sources[0]
-    name = given.robot or next((r for r in ROBOTS if r in str(path.parent).lower()), None)
-    log = (
-        [] if given.robot or name is None else [f"robot {name}, by the name of {path.parent.name}/"]
-    )
+def dataset_of(folder: Path, statistics: Path) -> str:
+    """What openpi calls the data set: the folder of norm_stats.json. The checkpoint's own and those
+    around it are their owner's, who may name them after any robot."""
+    return "" if statistics.parent == folder else statistics.parent.name
+
+
+def of_openpi(checkpoint: Checkpoint, normalization: Normalization, given: Given) -> Embodiment:
+    dataset = dataset_of(checkpoint.folder, normalization.sources[0])
+    name = given.robot or next((robot for robot in ROBOTS if robot in dataset.lower()), None)
+    log = [] if given.robot or name is None else [f"robot {name}, by the name of {dataset}/"]
     preset = None if name is None else ROBOTS[name]
     values = {
         "state-dim": given.state_dim,
@@ -159,11 +164,13 @@ def of_lerobot(checkpoint: Checkpoint, normalization: Normalization, given: Give
             "--robot is for openpi's and RLinf's folders; LeRobot's say it themselves",
             "leave --robot out",
         )
+    refuse_other_steps(folder)
     seen, done = features(config, "input_features"), features(config, "output_features")
     state_dim = given.state_dim or vector_dim(seen, "observation.state", normalization.state)
     action_dim = given.action_dim or vector_dim(done, "action", normalization.actions)
-    mask, log = lerobot_delta_mask(folder, action_dim)
-    if given.delta_actions is not None:
+    if given.delta_actions is None:
+        mask, log = lerobot_delta_mask(folder, action_dim)
+    else:
         mask, line = delta_mask(given.delta_actions, state_dim, action_dim)
         log = [line]
     slots = [name for name, feature in seen.items() if feature.get("type") == "VISUAL"]
@@ -220,7 +227,16 @@ def lerobot_delta_mask(folder: Path, action_dim: int) -> tuple[list[bool] | None
     """LeRobot's RelativeActionsProcessorStep: every dimension, except those whose name holds one
     of the excluded words."""
     step = find_step(folder / PREPROCESSOR, "relative_actions_processor")
-    if step is None or not step.value("enabled", bool, False):
+    back = find_step(folder / POSTPROCESSOR, "absolute_actions_processor")
+    enabled, undone = (s is not None and s.value("enabled", bool, False) for s in (step, back))
+    if enabled != undone:
+        raise damaged(
+            folder / POSTPROCESSOR,
+            f"absolute_actions_processor is {'on' if undone else 'off'}, and "
+            f"relative_actions_processor of {PREPROCESSOR} is {'on' if enabled else 'off'}",
+            "make the two agree; or say it with --delta-actions",
+        )
+    if step is None or not enabled:
         return None, ["actions are used as the network gives them, no offsets from the state"]
     words = [str(word).lower() for word in step.value("exclude_joints", list, []) if word]
     names = [str(name).lower() for name in step.value("action_names", list, [])]

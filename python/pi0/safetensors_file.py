@@ -33,12 +33,12 @@ NAMES = {dtype: name for name, dtype in DTYPES.items()}
 LONGEST_HEADER = 100_000_000  # as the format's own library has it
 
 
-def damaged(path: Path, what: str) -> ExportError:
-    return ExportError(
-        "ERR_DSRL_POLICY_DAMAGED",
-        f"{path}: {what}",
-        "the file is damaged or was not copied whole: download it again",
-    )
+WHOLE = "the file is damaged or was not copied whole: download it again"
+QUANTISED = "name the checkpoint that was quantised; or the file is damaged: download it again"
+
+
+def damaged(path: Path, what: str, hint: str = WHOLE) -> ExportError:
+    return ExportError("ERR_DSRL_POLICY_DAMAGED", f"{path}: {what}", hint)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -89,7 +89,7 @@ def check_layout(path: Path, entries: Mapping[str, dict], size: int) -> None:
         except (KeyError, TypeError, ValueError):
             raise damaged(path, f"the entry of `{name}` is malformed") from None
         if dtype not in DTYPES:
-            raise damaged(path, f"`{name}` has dtype {dtype}, which is not read here")
+            raise damaged(path, f"`{name}` has dtype {dtype}, which is not read here", QUANTISED)
         bytes_of_shape = math.prod(shape) * DTYPES[dtype].itemsize
         if end - begin != bytes_of_shape:
             what = f"`{name}` {dtype} {shape} takes {bytes_of_shape} bytes, its offsets say"

@@ -3,7 +3,9 @@
 import contextlib
 import json
 import unittest
+import zipfile
 from dataclasses import replace
+from pathlib import Path
 from unittest import mock
 
 import torch
@@ -73,12 +75,24 @@ class Parity(ExportTest):
                 self.assertTrue(torch.equal(program(*inputs, 10), first))
 
     def test_the_graph_holds_no_device_and_no_tensor(self) -> None:
-        program, _ = artefact.load(self.export(FIXTURES / "openpi", "--dtype", "bf16"))
-        for name in METHODS:
-            graph = getattr(program, name).inlined_graph
-            kinds = {n.output().type().kind() for n in graph.findAllNodes("prim::Constant")}
-            self.assertIn("IntType", kinds)
-            self.assertFalse(kinds & {"DeviceObjType", "TensorType"}, name)
+        for attention in ("sdpa", "eager"):
+            options = ("--dtype", "bf16", "--attn", attention)
+            folder = self.export(FIXTURES / "openpi", *options, out=attention)
+            program, _ = artefact.load(folder)
+            for name in METHODS:
+                graph = getattr(program, name).inlined_graph
+                kinds = {n.output().type().kind() for n in graph.findAllNodes("prim::Constant")}
+                self.assertIn("IntType", kinds)
+                self.assertFalse(kinds & {"DeviceObjType", "TensorType"}, name)
+            self.assertEqual(tensors_beside(folder / "policy.pt", program), 0)
+
+    def test_a_tensor_beside_the_parameters_would_be_seen(self) -> None:
+        """A plain attribute is no constant of the graph, and stays behind when a module moves."""
+        program, _ = artefact.load(self.export(FIXTURES / "openpi"))
+        program._c._register_attribute("table", torch._C.TensorType.get(), torch.ones(3))
+        path = self.folder / "other.pt"
+        torch.jit.save(program, path)
+        self.assertEqual(tensors_beside(path, program), 1)
 
     def test_a_raw_observation_becomes_the_originals_actions(self) -> None:
         """policy.json's numbers, applied as it says, around the network."""
@@ -109,6 +123,14 @@ class Parity(ExportTest):
         self.assertLess(relative(chunk, x["normalised_actions"]), TOLERANCE)
         actions = chunk * (vector("actions", "std") + stats["eps"]) + vector("actions", "mean")
         self.assertLess(relative(actions, x["actions"]), TOLERANCE)
+
+
+def tensors_beside(path: Path, program: torch.nn.Module) -> int:
+    """How many tensors the file holds that are neither parameters nor buffers."""
+    with zipfile.ZipFile(path) as archive:
+        places = [Path(name).parent.name for name in archive.namelist()]
+    own = len(list(program.parameters())) + len(list(program.buffers()))
+    return places.count("data") + places.count("constants") - own
 
 
 def fit(pictures: torch.Tensor, side: int) -> torch.Tensor:

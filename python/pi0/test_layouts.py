@@ -1,5 +1,7 @@
 """Which folders are exported, and what the others are told."""
 
+import contextlib
+import io
 import json
 import subprocess
 import sys
@@ -72,6 +74,8 @@ class Layouts(Refusals):
         for content in (
             {"architectures": ["PI0ForConditionalGeneration"], "model_type": "pi0"},
             {"model_type": "pi0"},
+            {"architectures": [5]},
+            {"architectures": "PI0ForConditionalGeneration"},
         ):
             folder = self.copy("lerobot")
             (folder / "config.json").write_text(json.dumps(content))
@@ -103,6 +107,33 @@ class Layouts(Refusals):
     def test_the_folder_around_a_lerobot_policy(self) -> None:
         self.copy("lerobot", "checkpoint/pretrained_model")
         self.layout(self.folder / "checkpoint", "--checkpoint", "/checkpoint/pretrained_model")
+
+    def test_where_the_statistics_lie_tells_openpi_from_rlinf(self) -> None:
+        """A sharded conversion of openpi's is sampled as openpi does, whatever made the shards."""
+        sharded = self.copy("openpi")
+        (sharded / "model.safetensors").unlink()
+        self.shard(sharded, tensors_of("openpi"), 3)
+        _, policy = artefact.load(self.export(sharded))
+        self.assertEqual(policy["provenance"]["layout"], "openpi")
+        self.assertEqual(policy["time_convention"], "float32")
+        self.assertEqual(len(policy["provenance"]["source_files"]), 4)
+
+        single = self.copy("openpi", "single")
+        (single / "assets" / "physical-intelligence").rename(single / "physical-intelligence")
+        _, policy = artefact.load(self.export(single, out="other"))
+        self.assertEqual(policy["provenance"]["layout"], "rlinf")
+        self.assertEqual(policy["time_convention"], "double")
+
+    def shard(self, folder: Path, tensors: dict, count: int) -> None:
+        """Writes tensors into so many files and an index, as Hugging Face's libraries do."""
+        places = {}
+        for n in range(count):
+            name = f"model-{n + 1:05}-of-{count:05}.safetensors"
+            part = dict(list(tensors.items())[n::count])
+            safetensors_file.write_tensors(folder / name, part)
+            places |= dict.fromkeys(part, name)
+        index = {"metadata": {}, "weight_map": places}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
 
     def test_the_names_that_newer_transformers_leave_are_read(self) -> None:
         """A save of transformers 5.18 lacks the level `vision_model.` in the picture tower."""
@@ -172,6 +203,31 @@ class Tensors(Refusals):
 
         self.wrong(change, "state_proj.weight [32, 31], [32, 32]", "action_out_proj.bias torch.int")
 
+    def test_weights_that_are_no_plain_floats(self) -> None:
+        folder, tensors = self.copy("openpi"), tensors_of("openpi")
+        (folder / "model.safetensors").unlink()
+        (folder / "model_state_dict").mkdir()
+        tensors["state_proj.weight"] = tensors["state_proj.weight"].to_sparse()
+        tensors["action_out_proj.bias"] = torch.zeros(32, dtype=torch.float8_e4m3fn)
+        torch.save(tensors, folder / "model_state_dict" / "full_weights.pt")
+        words = ("state_proj.weight torch.sparse_coo", "action_out_proj.bias torch.float8_e4m3fn")
+        self.refused(folder, "ERR_DSRL_POLICY_TENSORS", *words)
+
+    def test_other_floats_are_widened_exactly(self) -> None:
+        for dtype in (torch.float16, torch.float64):
+            given = {name: t.half().to(dtype) for name, t in tensors_of("openpi").items()}
+            folder = self.rewritten(lambda tensors, given=given: tensors.update(given))
+            program, policy = artefact.load(self.export(folder, out=str(dtype)))
+            self.assertEqual(policy["precision"], "float32")
+            weight = given["state_proj.weight"].float()
+            self.assertTrue(torch.equal(program.state_proj.weight, weight))
+
+    def test_a_folder_called_like_a_file_of_weights_is_none(self) -> None:
+        folder = self.copy("openpi")
+        (folder / "model.safetensors").unlink()
+        (folder / "model.safetensors").mkdir()
+        self.refused(folder, "ERR_DSRL_POLICY_LAYOUT", "no weights")
+
     def test_numbers_that_are_not_finite(self) -> None:
         def change(tensors: dict) -> None:
             tensors["state_proj.weight"][3, 1] = float("nan")
@@ -194,8 +250,11 @@ class Tensors(Refusals):
         file = folder / "model_state_dict" / "full_weights.pt"
         torch.save({"a": Path("/")}, file)
         self.refused(folder, "ERR_DSRL_POLICY_DAMAGED", "full_weights.pt")
-        torch.save([torch.zeros(1)], file)
-        self.refused(folder, "ERR_DSRL_POLICY_DAMAGED", "something else than tensors")
+        weights = torch.zeros(1)
+        for other in ([weights], weights, {"model": {"a": weights}}, {1: weights}):
+            torch.save(other, file)
+            words = ("something else than tensors", "model.state_dict()")
+            self.refused(folder, "ERR_DSRL_POLICY_DAMAGED", *words)
         file.write_bytes(b"no zip")
         self.refused(folder, "ERR_DSRL_POLICY_DAMAGED", "full_weights.pt")
 
@@ -244,9 +303,11 @@ class Options(Refusals):
 
     def test_a_folder_that_is_there_is_not_written_to(self) -> None:
         (self.folder / "policy").mkdir()
-        with self.assertRaises(ExportError) as caught:
-            self.export(FIXTURES / "openpi")
-        self.assertEqual(caught.exception.code, "ERR_DSRL_POLICY_EXISTS")
+        (self.folder / "link").symlink_to("nowhere")
+        for out in ("policy", "link"):
+            with self.assertRaises(ExportError) as caught:
+                self.export(FIXTURES / "openpi", out=out)
+            self.assertEqual(caught.exception.code, "ERR_DSRL_POLICY_EXISTS")
 
     def test_a_tokenizer_is_copied_and_hashed(self) -> None:
         file = self.folder / "some.model"
@@ -285,18 +346,27 @@ class Options(Refusals):
         self.assertEqual(json.loads(run.stdout)["policy"], str(out))
         self.assertEqual(artefact.load(out)[1]["horizon"], 6)
 
-    def test_a_failure_is_one_line_of_json(self) -> None:
-        argv = ["--checkpoint", str(self.folder), "--out", str(self.folder / "policy")]
-        run = subprocess.run(
-            [sys.executable, "-m", "pi0.export", *argv],
-            cwd=Path(export.__file__).parents[1],
-            capture_output=True,
-            text=True,
-        )
-        self.assertEqual(run.returncode, 2)
-        failure = json.loads(run.stderr.strip().split("\n")[-1])
+    def failure(self, checkpoint: Path, out: Path) -> tuple[int, dict]:
+        """(the exit code, what the program says last) where it fails."""
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            status = export.main(["--checkpoint", str(checkpoint), "--out", str(out)])
+        failure = json.loads(said.getvalue().strip().split("\n")[-1])
         self.assertEqual(set(failure), {"code", "message", "hint"})
-        self.assertEqual(failure["code"], "ERR_DSRL_POLICY_LAYOUT")
+        return status, failure
+
+    def test_a_failure_is_one_line_of_json(self) -> None:
+        status, failure = self.failure(self.folder, self.folder / "policy")
+        self.assertEqual((status, failure["code"]), (2, "ERR_DSRL_POLICY_LAYOUT"))
+
+    def test_a_place_that_cannot_be_written_to_is_the_machines_failure(self) -> None:
+        file = self.folder / "file"
+        file.write_text("")
+        for out in (file / "policy", self.folder / ("x" * 250)):
+            status, failure = self.failure(FIXTURES / "openpi", out)
+            self.assertEqual((status, failure["code"]), (3, "ERR_DSRL_EXPORT_FILES"))
+            self.assertIn(str(out.parent), failure["message"])
+            self.assertIn("--out", failure["hint"])
 
 
 if __name__ == "__main__":

@@ -125,6 +125,16 @@ class OpenPi(Described):
         renamed = ("--cameras", "left=left_wrist_0_rgb")
         self.assertNotIn("observation_keys", self.described(folder, "--robot", "droid", *renamed))
 
+    def test_the_robot_is_not_guessed_from_the_users_folders(self) -> None:
+        theirs = self.folder / "libero" / "droid"
+        self.moved("assets/trossen/norm_stats.json").rename(self.folder / "moved")
+        theirs.mkdir(parents=True)
+        (self.folder / "moved").rename(theirs / "pi0_libero")
+        self.refused(theirs / "pi0_libero", "ERR_DSRL_CONFIG_EXPORT", "--robot libero")
+        stats = theirs / "pi0_libero" / "assets" / "trossen" / "norm_stats.json"
+        stats.rename(theirs / "pi0_libero" / "norm_stats.json")
+        self.refused(theirs / "pi0_libero", "ERR_DSRL_CONFIG_EXPORT", "--robot libero")
+
     def test_options_that_fit_nothing(self) -> None:
         code = "ERR_DSRL_CONFIG_EXPORT"
         for options, word in (
@@ -150,12 +160,14 @@ class LeRobot(Described):
     def changed(self, file: str, registered: str, **values: object) -> Path:
         """The fixture, with the configuration of one processor step changed."""
         folder = self.copy("lerobot")
-        path = folder / file
+        self.change(folder / file, registered, **values)
+        return folder
+
+    def change(self, path: Path, registered: str, **values: object) -> None:
         steps = json.loads(path.read_text())["steps"]
         step = next(step for step in steps if step["registry_name"] == registered)
         step["config"].update(values)
         edit_json(path, steps=steps)
-        return folder
 
     def modes(self, state: str, action: str) -> Path:
         folder = self.changed(
@@ -244,8 +256,34 @@ class LeRobot(Described):
             ({"exclude_joints": ["x"], "action_names": ["x"]}, [False] + [True] * 6),
         ):
             folder = self.changed(PREPROCESSOR, step, enabled=True, **changes)
+            self.change(folder / POSTPROCESSOR, "absolute_actions_processor", enabled=True)
             self.assertEqual(self.described(folder)["delta_action_mask"], mask)
         self.assertIsNone(self.described(folder, "--delta-actions", "0")["delta_action_mask"])
+
+    def test_relative_actions_that_nothing_takes_back(self) -> None:
+        for file, step in (
+            (PREPROCESSOR, "relative_actions_processor"),
+            (POSTPROCESSOR, "absolute_actions_processor"),
+        ):
+            folder = self.changed(file, step, enabled=True)
+            words = ("relative_actions_processor", "absolute_actions_processor", "--delta-actions")
+            self.refused(folder, "ERR_DSRL_POLICY_DAMAGED", *words)
+            policy = self.described(folder, "--delta-actions", "6")
+            self.assertEqual(policy["delta_action_mask"], LIBERO_DELTAS)
+
+    def test_steps_of_others_are_not_left_out(self) -> None:
+        for file, step, name in (
+            (PREPROCESSOR, {"registry_name": "crop_processor", "config": {}}, "crop_processor"),
+            (POSTPROCESSOR, {"class": "my.robot.Clip", "config": {}}, "my.robot.Clip"),
+        ):
+            folder = self.copy("lerobot")
+            steps = json.loads((folder / file).read_text())["steps"]
+            edit_json(folder / file, steps=[*steps, step])
+            self.refused(folder, "ERR_DSRL_POLICY_LAYOUT", file, name, "take out of the file")
+
+    def test_the_prompts_length_is_the_tokenizer_steps(self) -> None:
+        folder = self.changed(PREPROCESSOR, "tokenizer_processor", max_length=40)
+        self.assertEqual(self.described(folder)["prompt_length"], 40)
 
     def test_cameras(self) -> None:
         renames = {"observation.images.front": "observation.images.image"}

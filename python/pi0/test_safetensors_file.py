@@ -97,6 +97,13 @@ class Files(unittest.TestCase):
                 write()
                 self.refused()
 
+    def test_a_quantised_file_is_called_so(self) -> None:
+        self.write({"`a`": {"dtype": "F8_E4M3", "shape": [2], "data_offsets": [0, 2]}}, bytes(2))
+        with self.assertRaises(ExportError) as caught:
+            read_tensors(self.path)
+        self.assertIn("F8_E4M3", caught.exception.message)
+        self.assertIn("quantised", caught.exception.hint)
+
     def test_every_truncation_is_refused(self) -> None:
         write_tensors(self.path, {"weight": torch.ones(5), "mask": torch.ones(3).bool()})
         whole = self.path.read_bytes()

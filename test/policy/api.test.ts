@@ -1,8 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
-import { createRuntime, FrozenPolicy, Policy, Tensor } from '../../lib/index.js';
+import { describe, expect, test } from 'vitest';
+import {
+  createRuntime,
+  FrozenPolicy,
+  Policy,
+  type RobotObservation,
+  Tensor,
+} from '../../lib/index.js';
 import {
   ACTION,
   editedPolicy,
@@ -12,16 +15,13 @@ import {
   observation,
   SHIPPED,
   SIDE,
+  shipped,
+  truncationsOf,
   WIDTH,
 } from '../support/policy.js';
 
 const runtime = createRuntime({ device: 'cpu' });
-const root = mkdtempSync(join(tmpdir(), 'dsrl-api-'));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
-
-const edited = (edit: (json: Record<string, unknown>) => void) => editedPolicy(root, edit);
-
-const policy = await Policy.load(SHIPPED, { device: 'cpu' });
+const policy = await shipped();
 
 describe('what it declares', () => {
   test('names, shapes, dtypes, statistics and the chunk', () => {
@@ -42,7 +42,7 @@ describe('what it declares', () => {
   });
 
   test('pictures of any size where the policy resizes them', async () => {
-    const folder = edited((json) => Object.assign(json, { image_resize: 'openpi' }));
+    const folder = editedPolicy((json) => Object.assign(json, { image_resize: 'openpi' }));
     const resizing = await Policy.load(folder, { device: 'cpu' });
     expect(resizing.metadata.observation.images.main?.shape).toEqual([null, null, 3]);
   });
@@ -148,6 +148,7 @@ describe('an observation that does not fit names both sides', () => {
     ],
     ['no pictures', () => ({ images: {} }), ['`main`', 'none'], 'main'],
     ['pictures left out', () => ({ images: undefined }), ['`main`', 'none'], 'main'],
+    ['a camera that gave none', () => ({ images: { main: null } }), ['`main`', 'none'], 'main'],
     [
       'bytes of a larger picture',
       () => ({ images: { main: pixels(224 * 224 * 3) } }),
@@ -202,6 +203,18 @@ describe('an observation that does not fit names both sides', () => {
       [takes, 'height undefined'],
       '{ data, height, width }',
     ],
+    [
+      'bytes of a canvas',
+      () => ({ images: { main: new Uint8ClampedArray(12288) } }),
+      [takes, 'Uint8ClampedArray'],
+      '{ data, height, width }',
+    ],
+    [
+      'half a pixel',
+      () => ({ images: { main: { data: pixels(12288), height: 64.5, width: 64 } } }),
+      [takes, 'height 64.5'],
+      '{ data, height, width }',
+    ],
     ['a short state', () => ({ state: [1, 2, 3] }), ['a state of 8', 'has 3'], 'proprioception'],
     ['no state', () => ({ state: undefined }), ['a state of 8', 'undefined'], 'proprioception'],
     [
@@ -210,6 +223,13 @@ describe('an observation that does not fit names both sides', () => {
       ['state[2] is NaN'],
       'proprioception',
     ],
+    [
+      'a sensor that did not answer',
+      () => ({ state: [0, 0, 0, null, 0, 0, 0, 0] }),
+      ['state[3] is null'],
+      'proprioception',
+    ],
+    ['a state in words', () => ({ state: '12345678' }), ['state[0] is 1'], 'proprioception'],
     ['no prompt', () => ({ prompt: undefined }), ['prompt is undefined'], 'text'],
   ])('%s', async (_, change, named, hint) => {
     const error = await failure(
@@ -224,8 +244,14 @@ describe('an observation that does not fit names both sides', () => {
     expect(error.hint).toContain(hint);
   });
 
+  test.each([undefined, null, 7])('%s', async (observed) => {
+    const error = await failure(policy.infer(observed as unknown as RobotObservation));
+    expect(error).toMatchObject({ code: 'ERR_DSRL_POLICY_CONTRACT' });
+    expect(error.message).toContain(`the observation is ${observed}`);
+  });
+
   test('a picture whose sides do not follow from its bytes: 160 x 90 is not 120 x 120', async () => {
-    const folder = edited((json) => Object.assign(json, { image_resize: 'openpi' }));
+    const folder = editedPolicy((json) => Object.assign(json, { image_resize: 'openpi' }));
     const resizing = await Policy.load(folder, { device: 'cpu' });
     const images = { main: pixels(160 * 90 * 3) };
     const error = await failure(resizing.infer({ ...observation(), images }));
@@ -234,7 +260,7 @@ describe('an observation that does not fit names both sides', () => {
   });
 
   test('pictures of different sizes in one batch', async () => {
-    const folder = edited((json) => Object.assign(json, { image_resize: 'lerobot' }));
+    const folder = editedPolicy((json) => Object.assign(json, { image_resize: 'lerobot' }));
     const resizing = await Policy.load(folder, { device: 'cpu' });
     const main = { data: pixels(30 * 40 * 3), height: 30, width: 40 };
     const scenes = [observation(), { ...observation(), images: { main } }];
@@ -248,8 +274,20 @@ describe('an observation that does not fit names both sides', () => {
   });
 });
 
+test('an empty prompt is one; one too long loses its end, and one warning says so', async () => {
+  const fresh = await shipped();
+  const say = async (prompt: string) =>
+    (await fresh.infer({ ...observation(), prompt }, { noise: noise() })).actions;
+  const warnings = await truncationsOf(async () => {
+    const cut = await say('juggle');
+    expect(await say('jugglers')).toEqual(cut);
+    expect(await say('')).not.toEqual(cut);
+  });
+  expect(warnings).toEqual([expect.stringContaining('`juggle` has 8')]);
+});
+
 test('an action that is not finite never leaves', async () => {
-  const folder = edited(({ normalization }) => {
+  const folder = editedPolicy(({ normalization }) => {
     const { actions } = normalization as { actions: { std: number[] } };
     actions.std[3] = 1e300; // infinite in float32
   });

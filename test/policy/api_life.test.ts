@@ -1,7 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createRuntime, Policy, scope } from '../../lib/index.js';
 import {
   ACTION,
@@ -11,28 +10,24 @@ import {
   noise,
   observation,
   SHIPPED,
+  shipped,
 } from '../support/policy.js';
 
 const runtime = createRuntime({ device: 'cpu' });
-const root = mkdtempSync(join(tmpdir(), 'dsrl-api-'));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
-
-const edited = (edit: (json: Record<string, unknown>) => void) => editedPolicy(root, edit);
-
-const policy = await Policy.load(SHIPPED, { device: 'cpu' });
+const policy = await shipped();
 
 describe('its life', () => {
   test('a seed that is none is refused', async () => {
     for (const seed of [-1, 0.5, 2n ** 64n]) {
-      const error = await failure(Policy.load(SHIPPED, { device: 'cpu', seed }));
+      const error = await failure(shipped({ seed }));
       expect(error).toMatchObject({ code: 'ERR_DSRL_SEED' });
     }
   });
 
   test('a folder that is none is refused as everywhere', async () => {
-    const error = await failure(Policy.load(join(root, 'nowhere'), { device: 'cpu' }));
+    const error = await failure(Policy.load(join(SHIPPED, 'nowhere'), { device: 'cpu' }));
     expect(error).toMatchObject({ code: 'ERR_DSRL_POLICY_MISSING' });
-    const folder = edited(() => {});
+    const folder = editedPolicy(() => {});
     writeFileSync(join(folder, 'policy.pt'), 'no program');
     expect(await failure(Policy.load(folder, { device: 'cpu' }))).toMatchObject({
       code: 'ERR_DSRL_POLICY_HASH',
@@ -42,9 +37,9 @@ describe('its life', () => {
   test('loading stops at a signal, before and while it hashes', async () => {
     const reason = new Error('enough');
     const signal = AbortSignal.abort(reason);
-    await expect(Policy.load(SHIPPED, { device: 'cpu', signal })).rejects.toBe(reason);
+    await expect(shipped({ signal })).rejects.toBe(reason);
     const controller = new AbortController();
-    const loading = Policy.load(SHIPPED, { device: 'cpu', signal: controller.signal });
+    const loading = shipped({ signal: controller.signal });
     controller.abort(reason);
     await expect(loading).rejects.toBe(reason);
   });
@@ -63,7 +58,7 @@ describe('its life', () => {
   });
 
   test('after dispose calls are errors; one under way ends well', async () => {
-    const short = await Policy.load(SHIPPED, { device: 'cpu' });
+    const short = await shipped();
     const running = short.infer(observation(), { noise: noise() });
     short.dispose();
     short.dispose();
@@ -92,9 +87,7 @@ describe('inferSync', () => {
   });
 
   test('draws its noise where none is given, as infer does', async () => {
-    const [one, other] = await Promise.all(
-      [7, 7].map((seed) => Policy.load(SHIPPED, { device: 'cpu', seed })),
-    );
+    const [one, other] = await Promise.all([7, 7].map((seed) => shipped({ seed })));
     const first = await one?.infer(observation());
     expect(other?.inferSync(observation(), out)).toEqual(first?.actions);
     const second = await one?.infer(observation());
@@ -111,7 +104,7 @@ describe('inferSync', () => {
   });
 
   test('opens no tokenizer: a new prompt has to be prepared', async () => {
-    const fresh = await Policy.load(SHIPPED, { device: 'cpu' });
+    const fresh = await shipped();
     const wave = { ...observation(), prompt: 'wave' };
     expect(() => fresh.inferSync(wave, out)).toThrow(
       expect.objectContaining({
@@ -137,7 +130,7 @@ describe('inferSync', () => {
   });
 
   test('after dispose is an error', async () => {
-    const short = await Policy.load(SHIPPED, { device: 'cpu' });
+    const short = await shipped();
     short.dispose();
     expect(() => short.inferSync(observation(), out)).toThrow(
       expect.objectContaining({ code: 'ERR_DSRL_DISPOSED' }),
@@ -186,7 +179,7 @@ test('calls leave no tensor behind, and work in a scope of the caller', async ()
   await policy.infer(observation(), { noise: noise() });
   const before = runtime.memory();
   await scope(async () => {
-    const local = await Policy.load(SHIPPED, { device: 'cpu' });
+    const local = await shipped();
     await local.infer(observation(), { noise: noise() });
   });
   for (let round = 0; round < 3; round++) await policy.infer(observation(), { noise: noise() });
@@ -197,7 +190,7 @@ test('calls leave no tensor behind, and work in a scope of the caller', async ()
 test('loading and computing leave the event loop free', async () => {
   let turns = 0;
   const timer = setInterval(() => turns++, 1);
-  const slow = await Policy.load(SHIPPED, { device: 'cpu' });
+  const slow = await shipped();
   const loading = turns;
   await slow.infer(observation(), { numSteps: 300 });
   clearInterval(timer);

@@ -1,15 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
-import { createRuntime, Policy, randomNormal, Tensor } from '../../lib/index.js';
-import { ACTION, failure, HORIZON, noise, observation, SHIPPED, WIDTH } from '../support/policy.js';
+import { describe, expect, test } from 'vitest';
+import { createRuntime, randomNormal, Tensor } from '../../lib/index.js';
+import { ACTION, failure, HORIZON, noise, observation, shipped, WIDTH } from '../support/policy.js';
 
 const runtime = createRuntime({ device: 'cpu' });
-const root = mkdtempSync(join(tmpdir(), 'dsrl-api-'));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
-
-const policy = await Policy.load(SHIPPED, { device: 'cpu' });
+const policy = await shipped();
 
 describe('noise', () => {
   test('of one vector is used for all of the horizon', async () => {
@@ -22,7 +16,7 @@ describe('noise', () => {
   });
 
   test('that nobody gives is the stream `policy` at (seed, draw, row)', async () => {
-    const seeded = await Policy.load(SHIPPED, { device: 'cpu', seed: 2n ** 63n + 5n });
+    const seeded = await shipped({ seed: 2n ** 63n + 5n });
     const rowOf = (step: number, row: number) => {
       const drawn = randomNormal(runtime, 2n ** 63n + 5n, 'policy', step, 3, HORIZON * WIDTH);
       return drawn.read().slice(row * HORIZON * WIDTH, (row + 1) * HORIZON * WIDTH);
@@ -34,9 +28,9 @@ describe('noise', () => {
     const batch = await seeded.inferBatch(scenes);
     const given = await policy.inferBatch(scenes, { noise: [rowOf(1, 0), rowOf(1, 1)] });
     expect(batch).toEqual(given);
-    const twin = await Policy.load(SHIPPED, { device: 'cpu', seed: 2n ** 63n + 5n });
+    const twin = await shipped({ seed: 2n ** 63n + 5n });
     expect(await twin.infer(observation())).toEqual(first);
-    const other = await Policy.load(SHIPPED, { device: 'cpu', seed: 1 });
+    const other = await shipped({ seed: 1 });
     expect((await other.infer(observation())).actions).not.toEqual(first.actions);
   });
 
@@ -80,6 +74,10 @@ describe('noise', () => {
     ['a wrong length', () => noise(0, 33), /33 numbers/],
     ['NaN', () => noise().fill(Number.NaN, 7, 8), /noise\[7\] is NaN/],
     ['none', () => [], /0 noises/],
+    ['nothing', () => null as unknown as object, /of the type object/],
+    ['numbers in a list', () => new Array(WIDTH).fill(0), /of the type number/],
+    ['doubles', () => new Float64Array(WIDTH), /of the type Float64Array/],
+    ['doubles in a list', () => [noise(), new Float64Array(WIDTH)], /of the type Float64Array/],
     [
       'a tensor of another shape',
       () => Tensor.from(runtime, noise(), [WIDTH], 'float32'),

@@ -118,10 +118,14 @@ describe('the command', () => {
     expect(stderr).toContain(join(out, 'paligemma_tokenizer.model'));
   });
 
+  writeFileSync(join(folder, 'bad.model'), 'pieces');
+  writeFileSync(join(folder, 'three.txt'), 'one\ntwo\nthree\n');
+  const openpi = ['--checkpoint', join(fixtures, 'openpi')];
+
   test.each([
     { argv: ['--checkpoint', 'none', '--out', 'o'], status: 2, words: ['none', '_POLICY_MISSING'] },
     {
-      argv: ['--checkpoint', join(fixtures, 'openpi'), '--out', 'o', '--delta-actions', '9'],
+      argv: [...openpi, '--out', 'o', '--delta-actions', '9'],
       status: 2,
       words: ['--delta-actions 9', '_CONFIG_EXPORT'],
     },
@@ -139,6 +143,23 @@ describe('the command', () => {
     },
     { argv: ['--checkpoint', '.', '--out', 'o', '--cameras', 'a'], status: 2, words: ['a: obs'] },
     { argv: ['--checkpoint', '.', '--out', 'o', '--prompts', 'no'], status: 2, words: ['no such'] },
+    { argv: ['--checkpoint', '.', '--out', 'o', '--prompts', '.'], status: 2, words: ['no such'] },
+    {
+      argv: [...openpi, '--out', 'o', '--prompts', 'three.txt'],
+      status: 2,
+      words: ['three.txt', 'paligemma_tokenizer.model', '--tokenizer FILE'],
+    },
+    {
+      argv: [...openpi, '--out', 'o', '--tokenizer', 'bad.model'],
+      status: 2,
+      words: ['bad.model', '_POLICY_TOKENIZER', 'gs://big_vision'],
+    },
+    {
+      argv: [...openpi, '--out', 'bad.model/o'],
+      status: 3,
+      words: ['bad.model', '_EXPORT_FILES', '--out'],
+    },
+    { argv: [...openpi, '--out', '.'], status: 2, words: [folder, '_POLICY_EXISTS'] },
     { argv: ['pi05', '--checkpoint', '.', '--out', 'o'], status: 2, words: ['pi05'] },
     { argv: ['--checkpoint', '.', '--out', 'o', '--robots', 'x'], status: 2, words: ['--robot'] },
     {

@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
-import { createRuntime, FrozenPolicy, Policy } from '../../lib/index.js';
+import { createRuntime, FrozenPolicy } from '../../lib/index.js';
 import { crc32c } from '../../lib/log/crc32c.js';
 import { findPython } from '../support/python.js';
 import { readSafetensors, writeSafetensors } from '../support/safetensors.js';
@@ -18,9 +18,6 @@ const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.met
 const program = path('bin/dsrl-native.js');
 const fixtures = path('test/fixtures/pi0');
 const folder = mkdtempSync(join(tmpdir(), 'dsrl-parity-'));
-const recordedJson = JSON.parse(readFileSync(join(fixtures, 'recorded.json'), 'utf8')) as {
-  episode: { prompts: string[]; steps: number };
-};
 const runtime = createRuntime({ device: 'cpu' });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -46,13 +43,6 @@ function bytes(file: string, name: string): Uint8Array<ArrayBuffer> {
 }
 
 const tensor = (file: string, name: string) => new Float32Array(bytes(file, name).buffer);
-
-/** Such a folder, to be changed. */
-function copied(checkpoint: string): string {
-  const out = mkdtempSync(join(folder, 'copy-'));
-  cpSync(exported(checkpoint), out, { recursive: true });
-  return out;
-}
 
 function relative(found: Float32Array, expected: Float32Array): number {
   expect(found.length).toBe(expected.length);
@@ -140,58 +130,4 @@ test('debug sample writes the same', () => {
   const words = ['--policy', policy, '--inputs', inputs(5), '--out', out, '--num-steps', '4'];
   command('debug', 'sample', ...words);
   expect(relative(tensor(out, 'actions'), recorded(5, 'lerobot.4'))).toBeLessThan(TOLERANCE);
-});
-
-test("a raw observation becomes the actions of LeRobot's own processors", async () => {
-  const out = copied('lerobot');
-  const episode = join(fixtures, 'episode.safetensors');
-  const { prompts } = recordedJson.episode;
-  // The recording's tokenizer is a stand-in, so its ids go into the table of known prompts.
-  const ids = Array.from(new BigInt64Array(bytes(episode, 'tokens').buffer), Number);
-  const masks = bytes(episode, 'token_mask');
-  const file = join(out, 'policy.json');
-  const json = JSON.parse(readFileSync(file, 'utf8'));
-  const width: number = json.prompt_length;
-  for (const [row, prompt] of prompts.entries()) {
-    const [from, to] = [row * width, (row + 1) * width];
-    json.prompts[prompt] = ids.slice(from, to);
-    json.prompt_lengths[prompt] = masks.subarray(from, to).reduce((sum, real) => sum + real, 0);
-  }
-  writeFileSync(file, JSON.stringify(json));
-
-  const policy = await Policy.load(out, { device: 'cpu' });
-  const row = <Values extends Uint8Array | Float32Array>(values: Values, index: number) => {
-    const length = values.length / prompts.length;
-    return values.subarray(index * length, (index + 1) * length) as Values;
-  };
-  const [main, wrist] = [bytes(episode, 'main'), bytes(episode, 'wrist')];
-  const [state, noise] = [tensor(episode, 'state'), tensor(episode, 'noise')];
-  const observations = prompts.map((prompt, index) => ({
-    images: {
-      main: { data: row(main, index), height: 30, width: 40 },
-      wrist: { data: row(wrist, index), height: 36, width: 20 },
-    },
-    state: row(state, index),
-    prompt,
-  }));
-  const chunks = await policy.inferBatch(observations, {
-    noise: prompts.map((_, index) => row(noise, index)),
-    numSteps: recordedJson.episode.steps,
-  });
-  policy.dispose();
-  const expected = tensor(episode, 'actions');
-  for (const [index, { actions }] of chunks.entries()) {
-    expect(relative(actions, row(expected, index))).toBeLessThan(TOLERANCE);
-  }
-});
-
-test('a contradicting policy.json is refused', () => {
-  const out = copied('openpi');
-  const file = join(out, 'policy.json');
-  const json = JSON.parse(readFileSync(file, 'utf8'));
-  const edited = (changes: object) => writeFileSync(file, JSON.stringify({ ...json, ...changes }));
-  edited({ horizon: 7 });
-  expect(() => FrozenPolicy.load(runtime, out)).toThrow(/7/);
-  edited({ noise_dim: 31 });
-  expect(() => FrozenPolicy.load(runtime, out)).toThrow(/31/);
 });

@@ -1,31 +1,12 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createRuntime, FrozenPolicy, PolicyError, Tensor } from '../../lib/index.js';
+import { editedPolicy, SHIPPED } from '../support/policy.js';
 
-const SHIPPED = fileURLToPath(new URL('../../policies/tabletop', import.meta.url));
 const runtime = createRuntime({ device: 'cpu' });
-const root = mkdtempSync(join(tmpdir(), 'dsrl-policy-'));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
-
 /** A copy of the policy that ships. */
-function copied(): string {
-  const folder = mkdtempSync(join(root, 'policy-'));
-  cpSync(SHIPPED, folder, { recursive: true });
-  return folder;
-}
-
-/** A copy with an edited policy.json; the hash of policy.pt stays right. */
-function edited(edit: (json: Record<string, unknown>) => void): string {
-  const folder = copied();
-  const file = join(folder, 'policy.json');
-  const json = JSON.parse(readFileSync(file, 'utf8'));
-  edit(json);
-  writeFileSync(file, JSON.stringify(json));
-  return folder;
-}
+const copied = () => editedPolicy(() => {});
 
 function failure(folder: string): PolicyError {
   try {
@@ -39,17 +20,38 @@ function failure(folder: string): PolicyError {
 
 describe('loading refuses', () => {
   test('a folder that is not there', () => {
-    const error = failure(join(root, 'nowhere'));
+    const error = failure(join(SHIPPED, 'nowhere'));
     expect(error.code).toBe('ERR_DSRL_POLICY_MISSING');
-    expect(error.message).toContain(join(root, 'nowhere', 'policy.json'));
+    expect(error.message).toContain(join(SHIPPED, 'nowhere', 'policy.json'));
   });
 
-  test('a folder without policy.pt', () => {
+  test('a folder without policy.pt, or with a folder in its place', () => {
     const folder = copied();
     rmSync(join(folder, 'policy.pt'));
+    for (const put of [() => {}, () => mkdirSync(join(folder, 'policy.pt'))]) {
+      put();
+      const error = failure(folder);
+      expect(error.code).toBe('ERR_DSRL_POLICY_MISSING');
+      expect(error.message).toContain('policy.pt');
+    }
+  });
+
+  // Of the right hash, and well formed: only the program itself tells.
+  test.each<[string, unknown, string]>([
+    ['horizon', 6, 'horizon 6'],
+    ['noise_dim', 40, 'noise_dim 40'],
+    ['image_size', 79, 'image_size 79'],
+    ['precision', 'bfloat16', 'precision bfloat16'],
+    ['time_convention', 'float32', 'time_convention float32'],
+    ['prompts', { tidy: [2, 119, 999, 103, 124, 13] }, 'the token 999'],
+  ])('a policy.json whose %s contradicts policy.pt, with both named', (key, value, named) => {
+    const folder = editedPolicy((json) => {
+      json[key] = value;
+    });
     const error = failure(folder);
-    expect(error.code).toBe('ERR_DSRL_POLICY_MISSING');
-    expect(error.message).toContain('policy.pt');
+    expect(error.code).toBe('ERR_DSRL_POLICY_CONTRACT');
+    expect(error.message).toContain(named);
+    expect(error.message).toContain(join(folder, 'policy.pt'));
   });
 
   test('a policy.json that is cut off', () => {
@@ -68,7 +70,7 @@ describe('loading refuses', () => {
     ['surprise', 1, 'surprise'],
   ])('a policy.json with a wrong %s, which it names', (key, value, named) => {
     const error = failure(
-      edited((json) => {
+      editedPolicy((json) => {
         json[key] = value;
       }),
     );

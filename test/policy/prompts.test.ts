@@ -6,6 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { createRuntime, recordPrompts } from '../../lib/index.js';
 import { readContract } from '../../lib/policy/artefact.js';
 import { PromptTable } from '../../lib/policy/prompts.js';
+import { truncationsOf } from '../support/policy.js';
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const MODEL = file('../fixtures/tokenizer/small.model');
@@ -54,22 +55,6 @@ async function ask(table: PromptTable, prompts: string[]): Promise<[number[][], 
   return [prompts.map((_, index) => row(ids, index)), lengths];
 }
 
-/** Warnings of this package while `run` is at work. */
-async function warningsOf(run: () => Promise<unknown>): Promise<string[]> {
-  const seen: string[] = [];
-  const listen = (warning: Error & { code?: string }) => {
-    if (warning.code === 'DSRL_PROMPT_TRUNCATED') seen.push(warning.message);
-  };
-  process.on('warning', listen);
-  try {
-    await run();
-    await new Promise(setImmediate); // warnings are emitted on the next tick
-  } finally {
-    process.off('warning', listen);
-  }
-  return seen;
-}
-
 describe('a known prompt', () => {
   const known = { tokenizer: TOKENIZER, prompts: { tidy: [2, 9, 4, 0, 0, 0] } };
   const folder = folderWith({ ...known, prompt_lengths: { tidy: 3 } });
@@ -113,7 +98,7 @@ test('an empty prompt is the beginning and the newline', async () => {
 test('too long a prompt is cut off, and one warning says so', async () => {
   const table = tableOf(folderWith({}));
   const long = 'x'.repeat(500);
-  const warnings = await warningsOf(async () => {
+  const warnings = await truncationsOf(async () => {
     const [[ids], lengths] = await ask(table, ['juggle']);
     expect(ids).toEqual([2, ...Array.from('juggl', (c) => 3 + c.charCodeAt(0))]);
     expect(lengths).toEqual([6]);
@@ -121,7 +106,7 @@ test('too long a prompt is cut off, and one warning says so', async () => {
   });
   expect(warnings).toHaveLength(1);
   expect(warnings[0]).toMatch(/tabletop takes 6 tokens.*`juggle` has 8/);
-  const ofLong = await warningsOf(() => tableOf(folderWith({})).tokensOf([long]));
+  const ofLong = await truncationsOf(() => tableOf(folderWith({})).tokensOf([long]));
   expect(ofLong[0]).toContain('xxx...`');
   expect(ofLong[0]?.length).toBeLessThan(250);
 });

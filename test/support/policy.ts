@@ -1,12 +1,26 @@
-import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect } from 'vitest';
-import type { DsrlError, RobotObservation } from '../../lib/index.js';
+import { afterAll, expect } from 'vitest';
+import {
+  type DsrlError,
+  Policy,
+  type PolicyLoadOptions,
+  type RobotObservation,
+} from '../../lib/index.js';
 
 /** The policy that ships with the package, and its sizes. */
 export const SHIPPED = fileURLToPath(new URL('../../policies/tabletop', import.meta.url));
 export const [SIDE, HORIZON, WIDTH, ACTION] = [64, 5, 32, 7];
+
+const root = mkdtempSync(join(tmpdir(), 'dsrl-policies-'));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+/** The policy that ships, on the CPU. */
+export function shipped(options: PolicyLoadOptions = {}): Promise<Policy> {
+  return Policy.load(SHIPPED, { device: 'cpu', ...options });
+}
 
 /** A scene that differs with its number. */
 export function observation(scene = 0): RobotObservation {
@@ -27,9 +41,8 @@ export async function failure(promise: Promise<unknown>): Promise<DsrlError> {
   );
 }
 
-/** A copy, in a new folder of `root`, of a policy, with an edited policy.json. */
+/** A copy of a policy with an edited policy.json; it goes when the file's tests are done. */
 export function editedPolicy(
-  root: string,
   edit: (json: Record<string, unknown>) => void,
   source = SHIPPED,
 ): string {
@@ -40,4 +53,20 @@ export function editedPolicy(
   edit(json);
   writeFileSync(file, JSON.stringify(json));
   return folder;
+}
+
+/** Warnings of prompts that were cut off while `run` was at work. */
+export async function truncationsOf(run: () => Promise<unknown>): Promise<string[]> {
+  const seen: string[] = [];
+  const listen = (warning: Error & { code?: string }) => {
+    if (warning.code === 'DSRL_PROMPT_TRUNCATED') seen.push(warning.message);
+  };
+  process.on('warning', listen);
+  try {
+    await run();
+    await new Promise(setImmediate); // warnings are emitted on the next tick
+  } finally {
+    process.off('warning', listen);
+  }
+  return seen;
 }

@@ -103,10 +103,8 @@ describe('the run folder', () => {
 });
 
 describe('a policy', () => {
-  const policy = (edit: (json: Record<string, unknown>) => void) => editedPolicy(root, edit);
-
   test('of another hash', async () => {
-    const folder = policy(() => {});
+    const folder = editedPolicy(() => {});
     truncateSync(join(folder, 'policy.pt'), 1000);
     const runDir = newFolder();
     const config = configured(`actor.model.model_path=${folder}`);
@@ -143,7 +141,7 @@ describe('a policy', () => {
 
   test('that was moved is the same policy', async () => {
     const { run } = copied();
-    const moved = policy(() => {});
+    const moved = editedPolicy(() => {});
     const changes = [`actor.model.model_path=${moved}`, 'runner.max_steps=5'];
     const resumed = await training({ config: configured(...changes), resume: run });
     expect(resumed.globalSteps).toBe(5);

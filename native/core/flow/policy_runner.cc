@@ -36,6 +36,12 @@ void stop_if_asked(const StopRequest& stop) {
   if (stop && stop()) refuse("ERR_DSRL_CANCELLED", "the sample was cancelled");
 }
 
+// As policy.json writes it.
+std::string precision_text(at::ScalarType type) {
+  if (type == at::kFloat) return "float32";
+  return type == at::kBFloat16 ? "bfloat16" : at::toString(type);
+}
+
 // Rows `first`.. of one tensor a row an observation, `count` of them, each `noises` times in a row.
 at::Tensor repeated(const at::Tensor& tensor, int64_t dimension, int64_t first, int64_t count,
                     int64_t noises) {
@@ -49,15 +55,12 @@ at::Tensor repeated(const at::Tensor& tensor, int64_t dimension, int64_t first, 
 
 }  // namespace
 
-std::vector<float> flow_times(int64_t num_steps, TimeConvention convention) {
+float flow_time(int64_t step, int64_t num_steps, float before, TimeConvention convention) {
+  if (step == 0) return 1;
   const double dt = -1.0 / static_cast<double>(num_steps);
-  std::vector<float> times{1};
-  for (int64_t i = 1; i < num_steps; ++i) {
-    times.push_back(convention == TimeConvention::kFloat32
-                        ? times.back() + static_cast<float>(dt)
-                        : static_cast<float>(1.0 + static_cast<double>(i) * dt));
-  }
-  return times;
+  return convention == TimeConvention::kFloat32
+             ? before + static_cast<float>(dt)
+             : static_cast<float>(1.0 + static_cast<double>(step) * dt);
 }
 
 struct PolicyRunner::Module {
@@ -82,12 +85,12 @@ PolicyRunner::PolicyRunner(const std::string& path, const PolicySpec& spec, at::
                                        " is not a TorchScript policy that this torch can load: " +
                                        error.what_without_backtrace());
   }
-  check_contract(path);
   for (const auto& [name, parameter] : module_->script.named_parameters()) {
     parameter.requires_grad_(false);
     parameter_count_ += parameter.numel();
     if (name == "language_model.embed_tokens.weight") vocabulary_ = parameter.size(0);
   }
+  check_contract(path, spec);
 }
 
 PolicyRunner::~PolicyRunner() = default;
@@ -103,39 +106,49 @@ std::vector<std::pair<std::string, uint32_t>> PolicyRunner::parameter_checksums(
   return checksums;
 }
 
-void PolicyRunner::check_contract(const std::string& path) const {
+void PolicyRunner::check_contract(const std::string& path, const PolicySpec& spec) const {
   const torch::jit::Module& script = module_->script;
   for (const char* method : {"prefix", "denoise_step", "sample_from_prefix", "forward"}) {
     if (!script.find_method(method)) {
       refuse("ERR_DSRL_POLICY_CONTRACT", path + " has no method '" + method + "'");
     }
   }
-  const auto agree = [&](const char* key, int64_t said, int64_t found) {
+  const auto agree = [&](const char* key, const std::string& said, const std::string& found) {
     if (said == found) return;
-    refuse("ERR_DSRL_POLICY_CONTRACT", "policy.json says " + std::string(key) + " " +
-                                           std::to_string(said) + ", " + path + " has " +
-                                           std::to_string(found));
+    refuse("ERR_DSRL_POLICY_CONTRACT",
+           "policy.json says " + std::string(key) + " " + said + ", " + path + " has " + found);
   };
-  if (script.hasattr("horizon")) agree("horizon", horizon_, script.attr("horizon").toInt());
+  const auto text = [](int64_t number) { return std::to_string(number); };
+  if (script.hasattr("horizon")) {
+    agree("horizon", text(horizon_), text(script.attr("horizon").toInt()));
+  }
   if (script.hasattr("sum_time_in_float32")) {
-    const bool summed = script.attr("sum_time_in_float32").toBool();
-    const auto text = [](bool float32) { return float32 ? "float32" : "double"; };
-    if (summed != (time_convention_ == TimeConvention::kFloat32)) {
-      refuse("ERR_DSRL_POLICY_CONTRACT", "policy.json says time_convention " +
-                                             std::string(text(!summed)) + ", " + path + " has " +
-                                             text(summed));
-    }
+    const auto convention = [](bool summed) { return summed ? "float32" : "double"; };
+    agree("time_convention", convention(time_convention_ == TimeConvention::kFloat32),
+          convention(script.attr("sum_time_in_float32").toBool()));
   }
   int64_t patch = 0, patches = 0;
   for (const auto& [name, parameter] : script.named_parameters()) {
-    if (name == "state_proj.weight") agree("noise_dim", noise_dim_, parameter.size(1));
+    if (name == "state_proj.weight") agree("noise_dim", text(noise_dim_), text(parameter.size(1)));
+    if (name == "language_model.layers.0.mlp.gate_proj.weight") {
+      const bool half = spec.precision == Precision::kBfloat16;
+      agree("precision", precision_text(half ? at::kBFloat16 : at::kFloat),
+            precision_text(parameter.scalar_type()));
+    }
     if (name == "vision_tower.embeddings.patch_embedding.weight") patch = parameter.size(3);
     if (name == "vision_tower.embeddings.position_embedding.weight") patches = parameter.size(0);
   }
-  if (patch > 0 && (image_size_ / patch) * (image_size_ / patch) != patches) {
-    refuse("ERR_DSRL_POLICY_CONTRACT",
-           "policy.json says image_size " + std::to_string(image_size_) + ", " + path + " takes " +
-               std::to_string(patches) + " patches of " + std::to_string(patch) + " pixels a side");
+  // A picture a few pixels larger would have as many patches, and lose its edge.
+  const int64_t side = patch > 0 ? image_size_ / patch : 0;
+  if (patch > 0 && (image_size_ % patch != 0 || side > patches || side * side != patches)) {
+    refuse("ERR_DSRL_POLICY_CONTRACT", "policy.json says image_size " + text(image_size_) + ", " +
+                                           path + " takes " + text(patches) + " patches of " +
+                                           text(patch) + " pixels a side");
+  }
+  if (vocabulary_ > 0 && spec.largest_token >= vocabulary_) {
+    refuse("ERR_DSRL_POLICY_CONTRACT", "policy.json has the token " + text(spec.largest_token) +
+                                           " in its prompts, " + path + " takes those below " +
+                                           text(vocabulary_));
   }
 }
 
@@ -188,8 +201,10 @@ at::Tensor PolicyRunner::integrate(const at::Tensor& state, const Prefix& prefix
   const torch::jit::Method denoise_step = module_->script.get_method("denoise_step");
   const double dt = -1.0 / static_cast<double>(num_steps);
   at::Tensor x = noise;
-  for (const float time : flow_times(num_steps, time_convention_)) {
+  float time = 1;
+  for (int64_t step = 0; step < num_steps; ++step) {
     stop_if_asked(stop);
+    time = flow_time(step, num_steps, time, time_convention_);
     const at::Tensor t = state.new_full({state.size(0)}, time);
     const at::Tensor velocity =
         denoise_step({state, prefix.pad, prefix.K, prefix.V, x, t}).toTensor();

@@ -26,8 +26,9 @@ struct NetworkInputs {
 /// Asked before the prefix and between Euler steps; true ends the sample with ERR_DSRL_CANCELLED.
 using StopRequest = std::function<bool()>;
 
-/// Flow times of the steps of a sample, from 1 down; step i starts at the i-th.
-std::vector<float> flow_times(int64_t num_steps, TimeConvention convention);
+/// The flow time at which step `step` of `num_steps` starts: 1 for step 0, and from there down.
+/// `before`: that of the step before it.
+float flow_time(int64_t step, int64_t num_steps, float before, TimeConvention convention);
 
 /// Runs policy.pt: the prefix once an observation, then the Euler steps of the flow.
 ///
@@ -69,7 +70,7 @@ class PolicyRunner {
     at::Tensor pad, K, V;  // bool [B, P]; [layers, B, kv_heads, P, head_dim]
   };
 
-  void check_contract(const std::string& path) const;
+  void check_contract(const std::string& path, const PolicySpec& spec) const;
   void check(const NetworkInputs& inputs, const at::Tensor& noise, int64_t num_steps) const;
   Prefix prefix(const NetworkInputs& inputs) const;
   at::Tensor integrate(const at::Tensor& state, const Prefix& prefix, const at::Tensor& noise,

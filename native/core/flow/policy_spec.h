@@ -24,6 +24,9 @@ enum class TimeConvention {
   kFloat32,  // summed in float32, dt rounded to it (openpi)
 };
 
+/// Of the towers' weights, and of the keys and values (policy.json "precision").
+enum class Precision { kFloat32, kBfloat16 };
+
 /// Statistics of one vector; those of the spec's mode are filled.
 struct Statistics {
   std::vector<double> mean, std;
@@ -40,6 +43,8 @@ struct PolicySpec {
   int64_t num_cameras;    // N
   int64_t image_size;     // S, side of the square picture that the network takes, in pixels
   int64_t prompt_length;  // L, tokens
+  int64_t largest_token;  // of the prompts whose ids are known; 0 where there are none
+  Precision precision;
   ImageResize image_resize;
   TimeConvention time_convention;
   NormalizationMode normalization_mode;

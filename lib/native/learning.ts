@@ -46,16 +46,6 @@ export class Agent {
     });
   }
 
-  /** As `act`, and the event loop waits for it. */
-  actSync(observation: AgentObservation, options: ActOptions): Tensor<'float32'> {
-    return translate(() => {
-      const { frame, state } = observation;
-      const { step, deterministic = false } = options;
-      const noise = this.raw.act(frame?.raw ?? null, state.raw, step, deterministic, true);
-      return new Tensor<'float32'>(noise);
-    });
-  }
-
   /** Takes the actor of an `agent.safetensors`. */
   load(file: string, version: number): void {
     translate(() => this.raw.load(file, version));

@@ -63,7 +63,7 @@ Napi::Value AgentHandle::Act(const Napi::CallbackInfo& info) {
       const at::Tensor noise = agent->act(frames, states, step, deterministic);
       return [noise](Napi::Env env) -> Napi::Value { return TensorHandle::wrap(env, noise); };
     };
-    return Environment::of(info.Env()).inference(info.Env()).run_or_wait(info[4], act);
+    return Environment::of(info.Env()).inference(info.Env()).run(info.Env(), act);
   });
 }
 

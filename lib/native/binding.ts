@@ -107,17 +107,17 @@ export interface RawLearner {
   /** One update on the tensors of a batch file, synchronously (debug replay-updates). */
   updateFromFile(file: string): UpdateRow;
   publish(agent: RawAgent): void;
-  finite(): boolean;
+  finite(): Promise<boolean>;
   updates(): number;
   setUpdates(updates: number): void;
   /** `heads`: of the critic's, those of the Q heads. */
   parameterCounts(): { actor: number; critic: number; heads: number };
-  saveAgent(file: string): void;
+  saveAgent(file: string): Promise<void>;
   loadAgent(file: string): void;
-  saveTarget(file: string): void;
+  saveTarget(file: string): Promise<void>;
   loadTarget(file: string): void;
   resetTarget(): void;
-  saveOptimizer(file: string): void;
+  saveOptimizer(file: string): Promise<void>;
   loadOptimizer(file: string): void;
 }
 

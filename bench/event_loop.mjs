@@ -1,5 +1,6 @@
 // Does training hold the event loop? The delay of timers, by perf_hooks, while this process trains
-// on tabletop, and that of another process that idles meanwhile on the same machine.
+// on tabletop and writes a checkpoint at every second step, and that of another process that idles
+// meanwhile on the same machine.
 //
 //   node bench/event_loop.mjs [--steps 6]
 //
@@ -29,7 +30,7 @@ process.stdin.once('data', () => {
 const { values } = parseArgs({ options: { steps: { type: 'string', default: '6' } } });
 const { config } = composeConfig({
   recipe: 'tabletop',
-  overrides: ['device=cpu', `runner.max_steps=${values.steps}`, 'runner.save_interval=-1'],
+  overrides: ['device=cpu', `runner.max_steps=${values.steps}`, 'runner.save_interval=2'],
 });
 const folder = mkdtempSync(join(tmpdir(), 'dsrl-bench-'));
 const idle = spawn(process.execPath, ['-e', IDLE], { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -47,7 +48,6 @@ try {
       delay.enable();
       idle.stdin.write('begin\n');
     }
-    if (steps === Number(values.steps)) break;
   }
   delay.disable();
   idle.stdin.write('end\n');

@@ -38,8 +38,8 @@ export async function withinDeadline<Answer>(
       timer.abort(new Error('the deadline has passed'));
     }, deadlineMs);
   });
-  const signals = signal === undefined ? [timer.signal] : [timer.signal, signal];
-  const answer = body(AbortSignal.any(signals)).then(
+  const either = signal === undefined ? timer.signal : AbortSignal.any([timer.signal, signal]);
+  const answer = body(either).then(
     // The event loop may have been too busy to run the timer in time.
     (value): Answer | TimedOut => (performance.now() > end ? { timedOut: true } : value),
     (error: unknown): TimedOut => {

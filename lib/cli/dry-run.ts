@@ -76,7 +76,7 @@ async function tryUpdate(runtime: Runtime, settings: LearnerSettings): Promise<v
     version: 0,
   });
   await learner.update(1, replay);
-  if (learner.finite()) return;
+  if (await learner.finite()) return;
   throw new DivergedError('the first update of a fresh agent is not finite', {
     hint: 'lower the learning rates: actor.optim.lr, actor.critic_optim.lr',
   });

@@ -27,7 +27,7 @@ const OUTPUTS = ['agent_after', 'target_after', 'optimizer_after'].map(
  * @throws DivergedError if a loss or weight is not finite, after the files were written as they
  *   stood before that update
  */
-export function replayUpdates(request: ReplayUpdates): void {
+export async function replayUpdates(request: ReplayUpdates): Promise<void> {
   const settings = readSettings(request.config);
   const files = batchFiles(request);
   const runtime = createRuntime({ device: request.device });
@@ -43,15 +43,15 @@ export function replayUpdates(request: ReplayUpdates): void {
   try {
     const rows: UpdateRow[] = [];
     // Kept before every update: after one that diverged the learner no longer has them.
-    save(learner, folder);
+    await save(learner, folder);
     for (const file of files) {
       const row = learner.updateFromFile(file);
-      if (!isFiniteRow(row) || !learner.finite()) {
+      if (!isFiniteRow(row) || !(await learner.finite())) {
         publish(request.out, folder, rows, settings.num_q_heads);
         throw diverged(request.first + rows.length, file, row);
       }
       rows.push(row);
-      save(learner, folder);
+      await save(learner, folder);
     }
     publish(request.out, folder, rows, settings.num_q_heads);
   } finally {
@@ -95,15 +95,15 @@ function temporaryFolder(out: string): string {
   }
 }
 
-function save(learner: Learner, folder: string): void {
+async function save(learner: Learner, folder: string): Promise<void> {
   const [agent, target, optimizer] = OUTPUTS.map((name) => join(folder, name)) as [
     string,
     string,
     string,
   ];
-  learner.saveAgent(agent);
-  learner.saveTarget(target);
-  learner.saveOptimizer(optimizer);
+  await learner.saveAgent(agent);
+  await learner.saveTarget(target);
+  await learner.saveOptimizer(optimizer);
 }
 
 function publish(out: string, folder: string, rows: readonly UpdateRow[], heads: number): void {

@@ -73,7 +73,7 @@ export async function runReplayUpdates(argv: string[]): Promise<number> {
     threads: threads === undefined ? undefined : wholeNumber(COMMAND, 'threads', threads, 1),
   };
   const { replayUpdates } = await import('./replay-updates-run.js');
-  replayUpdates(request);
+  await replayUpdates(request);
   return 0;
 }
 

@@ -39,8 +39,8 @@ export class MetricsLog {
   }
 
   /** Makes what has been written survive a power failure. */
-  flush(): void {
-    this.#file.flush();
+  flush(): Promise<void> {
+    return this.#file.flush();
   }
 
   /** Flushes and closes; a second call does nothing. */

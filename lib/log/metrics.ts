@@ -87,9 +87,9 @@ export class RunLog {
   }
 
   /** Makes both logs survive a power failure. Call it before a checkpoint is renamed into place. */
-  flush(): void {
-    this.#events.flush();
-    this.#lines.flush();
+  async flush(): Promise<void> {
+    await this.#events.flush();
+    await this.#lines.flush();
   }
 
   /** Flushes and closes both; a second call does nothing. */

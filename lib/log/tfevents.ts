@@ -82,8 +82,8 @@ export class EventWriter {
   }
 
   /** Makes what has been written survive a power failure; a crash of the process needs none. */
-  flush(): void {
-    this.#file.flush();
+  flush(): Promise<void> {
+    return this.#file.flush();
   }
 
   /** Flushes and closes; a second call does nothing. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join, parse } from 'node:path';
 import { findEncoder, type VideoEncoder, type VideoStream } from './video-encoder.js';
 import { evenSided, type Picture } from './video-picture.js';
@@ -48,6 +48,7 @@ export class VideoStudio {
       return null;
     }
     mkdirSync(folder, { recursive: true });
+    removeLeftovers(folder);
     const file = join(folder, `.video-${process.pid}-${this.files++}.unfinished`);
     return { file, stream: encoder.open(file, { width, height, fps }) };
   }
@@ -123,6 +124,23 @@ export class VideoWriter {
       this.studio.fail(`a video in ${this.folder} is lost: ${why}`);
       await this.discard();
     }
+  }
+}
+
+/** What a process that is gone left here: a second signal ends one at once, whatever it films. */
+function removeLeftovers(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const pid = Number(/^\.video-(\d+)-\d+\.unfinished$/.exec(name)?.[1] ?? process.pid);
+    if (!isAlive(pid)) rmSync(join(folder, name), { force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'; // EPERM: another user's
   }
 }
 

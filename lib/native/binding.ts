@@ -76,13 +76,6 @@ export interface RawAgent {
     step: number,
     deterministic: boolean,
   ): Promise<RawTensor>;
-  act(
-    frames: RawTensor | null,
-    states: RawTensor,
-    step: number,
-    deterministic: boolean,
-    wait: true,
-  ): RawTensor;
   load(file: string, version: number): void;
   version(): number;
 }
@@ -114,17 +107,17 @@ export interface RawLearner {
   /** One update on the tensors of a batch file, synchronously (debug replay-updates). */
   updateFromFile(file: string): UpdateRow;
   publish(agent: RawAgent): void;
-  finite(): boolean;
+  finite(): Promise<boolean>;
   updates(): number;
   setUpdates(updates: number): void;
   /** `heads`: of the critic's, those of the Q heads. */
   parameterCounts(): { actor: number; critic: number; heads: number };
-  saveAgent(file: string): void;
+  saveAgent(file: string): Promise<void>;
   loadAgent(file: string): void;
-  saveTarget(file: string): void;
+  saveTarget(file: string): Promise<void>;
   loadTarget(file: string): void;
   resetTarget(): void;
-  saveOptimizer(file: string): void;
+  saveOptimizer(file: string): Promise<void>;
   loadOptimizer(file: string): void;
 }
 
@@ -162,28 +155,50 @@ export interface RawCancellation {
   cancel(): void;
 }
 
+/** Pictures as values, a row an observation: uint8, upright, RGB, channels last. */
+export interface PictureRows {
+  rows: readonly Uint8Array[];
+  height: number;
+  width: number;
+}
+
+/** Handles, or values that are copied when the call is made: row by row, of the policy's widths. */
 export interface RawPolicyInputs {
-  images: RawTensor[];
-  states: RawTensor;
-  tokens: RawTensor;
-  tokenMask: RawTensor;
+  images: (RawTensor | PictureRows)[];
+  states: RawTensor | Float32Array;
+  tokens: RawTensor | BigInt64Array;
+  tokenMask: RawTensor | Uint8Array;
   imageMasks: RawTensor | null;
 }
+
+/** Given; or what an agent chooses for the same observation. Values: [R, H, noise_dim]. */
+export type RawNoise =
+  | RawTensor
+  | Float32Array
+  | { agent: RawAgent; step: number; deterministic: boolean };
 
 export interface RawFrozenPolicy {
   sample(
     inputs: RawPolicyInputs,
-    noise: RawTensor,
+    noise: RawNoise,
     numSteps: number,
     cancellation: RawCancellation | null,
   ): Promise<RawTensor>;
-  sample(
+  /** As `sample`, the actions as values. */
+  infer(
     inputs: RawPolicyInputs,
-    noise: RawTensor,
+    noise: RawNoise,
+    numSteps: number,
+    cancellation: RawCancellation | null,
+  ): Promise<Float32Array>;
+  /** As `infer`, into `out`, and the event loop waits for it. */
+  inferSync(
+    inputs: RawPolicyInputs,
+    noise: RawNoise,
     numSteps: number,
     cancellation: null,
-    wait: true,
-  ): RawTensor;
+    out: Float32Array,
+  ): Float32Array;
   sampleFile(
     inputs: string,
     out: string,

@@ -3,6 +3,7 @@ export type {
   DType,
   LearnerSettings,
   NetworkSizes,
+  PictureRows,
   RawPolicySpec,
   UpdateRow,
 } from './binding.js';
@@ -38,7 +39,7 @@ export {
 export { defaultLiberoBundle, type LiberoBundle, readLiberoBundle } from './libero-bundle.js';
 export { liberoHome } from './libero-home.js';
 export { LIBERO_SUITES, type LiberoSuite } from './libero-suites.js';
-export { NativePolicy, type PolicyInputs } from './policy.js';
+export { type AgentNoise, NativePolicy, type PolicyInputs, type PolicyNoise } from './policy.js';
 export { createRuntime, exitAtOnce, type Runtime, type TensorMemory } from './runtime.js';
-export { outsideScopes, scope } from './scope.js';
+export { scope } from './scope.js';
 export { readTensors, Tensor, type TypedArrayOf, writeTensors } from './tensor.js';

@@ -46,16 +46,6 @@ export class Agent {
     });
   }
 
-  /** As `act`, and the event loop waits for it. */
-  actSync(observation: AgentObservation, options: ActOptions): Tensor<'float32'> {
-    return translate(() => {
-      const { frame, state } = observation;
-      const { step, deterministic = false } = options;
-      const noise = this.raw.act(frame?.raw ?? null, state.raw, step, deterministic, true);
-      return new Tensor<'float32'>(noise);
-    });
-  }
-
   /** Takes the actor of an `agent.safetensors`. */
   load(file: string, version: number): void {
     translate(() => this.raw.load(file, version));
@@ -137,7 +127,10 @@ export class Replay {
   }
 }
 
-/** The soft actor-critic learner; updates run on a native thread of its own. */
+/**
+ * The soft actor-critic learner. Updates, the look at every weight and the writing of files run on a
+ * native thread of its own, in the order of the calls.
+ */
 export class Learner {
   readonly #raw: RawLearner;
 
@@ -171,8 +164,8 @@ export class Learner {
     translate(() => this.#raw.publish(agent.raw));
   }
   /** Whether every weight and moment is finite. */
-  finite(): boolean {
-    return translate(() => this.#raw.finite());
+  finite(): Promise<boolean> {
+    return translateAsync(() => this.#raw.finite());
   }
   /** Updates made so far. */
   get updates(): number {
@@ -189,16 +182,16 @@ export class Learner {
     return translate(() => this.#raw.updateFromFile(file));
   }
   /** Writes the agent's weights, as safetensors. */
-  saveAgent(file: string): void {
-    translate(() => this.#raw.saveAgent(file));
+  saveAgent(file: string): Promise<void> {
+    return translateAsync(() => this.#raw.saveAgent(file));
   }
   /** Reads what `saveAgent` wrote. */
   loadAgent(file: string): void {
     translate(() => this.#raw.loadAgent(file));
   }
   /** Writes the target network's weights. */
-  saveTarget(file: string): void {
-    translate(() => this.#raw.saveTarget(file));
+  saveTarget(file: string): Promise<void> {
+    return translateAsync(() => this.#raw.saveTarget(file));
   }
   /** Reads what `saveTarget` wrote. */
   loadTarget(file: string): void {
@@ -209,8 +202,8 @@ export class Learner {
     translate(() => this.#raw.resetTarget());
   }
   /** Writes the optimizers' moments and counters. */
-  saveOptimizer(file: string): void {
-    translate(() => this.#raw.saveOptimizer(file));
+  saveOptimizer(file: string): Promise<void> {
+    return translateAsync(() => this.#raw.saveOptimizer(file));
   }
   /** Reads what `saveOptimizer` wrote. */
   loadOptimizer(file: string): void {

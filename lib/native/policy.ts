@@ -1,31 +1,52 @@
 import type {
+  PictureRows,
   RawCancellation,
   RawFrozenPolicy,
+  RawNoise,
   RawPolicyInputs,
   RawPolicySpec,
+  RawTensor,
 } from './binding.js';
 import { translate, translateAsync } from './errors.js';
+import type { Agent } from './learning.js';
 import type { Runtime } from './runtime.js';
 import { Tensor } from './tensor.js';
 
 /**
- * What a frozen policy is given, a row an observation. Tokens and masks are best left on the host:
- * the runner looks there which cameras and which ends of prompts it can leave out.
+ * What a frozen policy is given, a row an observation: handles of native memory, or values, which
+ * are copied once, as the call is made. Tokens and masks are best left on the host: the runner looks
+ * there which cameras and which ends of prompts it can leave out.
  */
 export interface PolicyInputs {
   /**
    * A tensor a camera, in the order of policy.json: uint8 [B, H, W, 3]. H and W are its
    * `image_size`, or, where its `image_resize` is not "none", any, and each camera's own.
    */
-  images: readonly Tensor[];
+  images: readonly (Tensor | PictureRows)[];
   /** float32 [B, state_dim], raw. */
-  state: Tensor;
+  state: Tensor | Float32Array;
   /** int64 [B, L] and bool [B, L]. */
-  tokens: Tensor;
-  tokenMask: Tensor;
+  tokens: Tensor | BigInt64Array;
+  tokenMask: Tensor | Uint8Array;
   /** bool [B, N], false where a camera is not to be seen; without it all are. */
   imageMasks?: Tensor<'bool'>;
 }
+
+/** An agent chooses the noise for the same observation; its frame is the first camera's picture. */
+export interface AgentNoise {
+  agent: Agent;
+  /** Keys the draw. */
+  step: number;
+  /** True: the mean of the agent's distribution. */
+  deterministic: boolean;
+}
+
+/**
+ * Where the flow begins. A tensor is float32 [B * M, D], tiled over the horizon, or [B * M, H, D]: M
+ * noises for each observation, those of one observation adjacent; M noises cost one prefix. Values
+ * are those of [B * M, H, D], row by row.
+ */
+export type PolicyNoise = Tensor | Float32Array | AgentNoise;
 
 /** The native half of a frozen policy; lib/policy reads policy.json and checks the hash. */
 export class NativePolicy {
@@ -56,30 +77,47 @@ export class NativePolicy {
   }
 
   /**
-   * Actions [B * M, H, action_dim], un-normalised, for noise [B * M, 32] (tiled over H) or
-   * [B * M, H, 32]: M noises for each observation, those of one observation adjacent. M noises cost
-   * one prefix.
+   * Actions [B * M, H, action_dim], un-normalised.
    *
    * @param numSteps Euler steps; 0: those of policy.json
    * @param signal stops the sample between two Euler steps; the promise rejects with its reason
    */
   sample(
     inputs: PolicyInputs,
-    noise: Tensor,
+    noise: PolicyNoise,
     numSteps = 0,
     signal?: AbortSignal,
   ): Promise<Tensor<'float32'>> {
     return this.#cancellable(signal, async (cancellation) => {
-      const raw = rawInputs(inputs);
-      return new Tensor<'float32'>(await this.#raw.sample(raw, noise.raw, numSteps, cancellation));
+      const given = [rawInputs(inputs), rawNoise(noise), numSteps, cancellation] as const;
+      return new Tensor<'float32'>(await this.#raw.sample(...given));
     });
   }
 
-  /** As `sample`, and the event loop waits for it: behind what is queued on the inference thread. */
-  sampleSync(inputs: PolicyInputs, noise: Tensor, numSteps = 0): Tensor<'float32'> {
-    const raw = rawInputs(inputs);
-    return translate(
-      () => new Tensor<'float32'>(this.#raw.sample(raw, noise.raw, numSteps, null, true)),
+  /** As `sample`, the actions as values. */
+  infer(
+    inputs: PolicyInputs,
+    noise: PolicyNoise,
+    numSteps = 0,
+    signal?: AbortSignal,
+  ): Promise<Float32Array> {
+    return this.#cancellable(signal, (cancellation) =>
+      this.#raw.infer(rawInputs(inputs), rawNoise(noise), numSteps, cancellation),
+    );
+  }
+
+  /**
+   * As `infer`, into `out`, and the event loop waits for it: behind what is queued on the inference
+   * thread.
+   */
+  inferSync(
+    inputs: PolicyInputs,
+    noise: PolicyNoise,
+    out: Float32Array,
+    numSteps = 0,
+  ): Float32Array {
+    return translate(() =>
+      this.#raw.inferSync(rawInputs(inputs), rawNoise(noise), numSteps, null, out),
     );
   }
 
@@ -110,19 +148,20 @@ export class NativePolicy {
   /** A call that `signal` cancels. Each has a flag of its own: others may wait in the queue. */
   async #cancellable<Result>(
     signal: AbortSignal | undefined,
-    call: (cancellation: RawCancellation) => Promise<Result>,
+    call: (cancellation: RawCancellation | null) => Promise<Result>,
   ): Promise<Result> {
-    signal?.throwIfAborted();
+    if (signal === undefined) return translateAsync(() => call(null));
+    signal.throwIfAborted();
     const cancellation = new this.#runtime.binding.Cancellation();
     const cancel = () => cancellation.cancel();
-    signal?.addEventListener('abort', cancel, { once: true });
+    signal.addEventListener('abort', cancel, { once: true });
     try {
       return await translateAsync(() => call(cancellation));
     } catch (error) {
-      signal?.throwIfAborted();
+      signal.throwIfAborted();
       throw error;
     } finally {
-      signal?.removeEventListener('abort', cancel);
+      signal.removeEventListener('abort', cancel);
     }
   }
 }
@@ -130,10 +169,21 @@ export class NativePolicy {
 function rawInputs(inputs: PolicyInputs): RawPolicyInputs {
   const { images, state, tokens, tokenMask, imageMasks } = inputs;
   return {
-    images: images.map((tensor) => tensor.raw),
-    states: state.raw,
-    tokens: tokens.raw,
-    tokenMask: tokenMask.raw,
+    images: images.map(rawOf),
+    states: rawOf(state),
+    tokens: rawOf(tokens),
+    tokenMask: rawOf(tokenMask),
     imageMasks: imageMasks?.raw ?? null,
   };
+}
+
+function rawNoise(noise: PolicyNoise): RawNoise {
+  if (noise instanceof Tensor || noise instanceof Float32Array) return rawOf(noise);
+  const { agent, step, deterministic } = noise;
+  return { agent: agent.raw, step, deterministic };
+}
+
+/** The native handle of a tensor; values as they are. */
+function rawOf<Values>(given: Tensor | Values): RawTensor | Values {
+  return given instanceof Tensor ? given.raw : given;
 }

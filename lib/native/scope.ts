@@ -48,11 +48,6 @@ export function scope<Result>(body: () => Result): Result {
   ) as Result;
 }
 
-/** Runs `body` outside every scope: for handles that an object of the library keeps. */
-export function outsideScopes<Result>(body: () => Result): Result {
-  return scopes.exit(body);
-}
-
 /** Every object that can be reached from `value` through arrays and plain objects. */
 function collect(value: unknown, found: Set<unknown>): void {
   if (typeof value !== 'object' || value === null || found.has(value)) return;

@@ -1,8 +1,8 @@
 import { type TimedOut, withinDeadline } from '../deadline.js';
 import { PolicyError, UsageError } from '../errors.js';
-import { createRuntime, type Runtime, scope } from '../native/index.js';
+import { createRuntime, type PolicyNoise, type Runtime } from '../native/index.js';
 import { metadataOf, type PolicyMetadata } from './metadata.js';
-import { drawnNoise, type Noise, type NoiseBatch, noiseBatch } from './noise.js';
+import { drawnNoise, type Noise, noiseBatch } from './noise.js';
 import { FrozenPolicy } from './policy.js';
 import { batchOf, type RobotObservation } from './robot-observation.js';
 import { findSteered, readSteering, Steering, type SteeringFile } from './steering.js';
@@ -108,7 +108,7 @@ export class Policy implements Disposable {
       return new Policy(runtime, frozen, seedOf(seed), null);
     }
     refuseOther(frozen, frozenFolder, file);
-    const steering = new Steering(runtime, file, checkpoint, frozen.metadata.cameras[0]);
+    const steering = new Steering(runtime, file, checkpoint);
     return new Policy(runtime, frozen, seedOf(seed), steering);
   }
 
@@ -133,11 +133,9 @@ export class Policy implements Disposable {
     observation: RobotObservation,
     options: InferOptions = {},
   ): Promise<ActionChunk | TimedOut> {
-    const { noise, deadlineMs, signal, ...rest } = options;
-    const batch = noise === undefined ? rest : { ...rest, noise: [noise] };
-    return withinDeadline({ deadlineMs, signal }, async (stop) => {
-      const given = stop === undefined ? batch : { ...batch, signal: stop };
-      const [chunk] = await this.inferBatch([observation], given);
+    return withinDeadline(options, async (signal) => {
+      const noise = options.noise === undefined ? undefined : [options.noise];
+      const [chunk] = await this.chunks([observation], noise, options, signal);
       return chunk as ActionChunk;
     });
   }
@@ -150,18 +148,7 @@ export class Policy implements Disposable {
     observations: readonly RobotObservation[],
     options: InferBatchOptions = {},
   ): Promise<ActionChunk[]> {
-    const { signal } = options;
-    signal?.throwIfAborted();
-    this.refuseDisposed();
-    if (observations.length === 0) return [];
-    this.calls += 1;
-    try {
-      const { values, noises } = await scope(() => this.sampled(observations, options));
-      return this.chunks(values, observations.length, noises);
-    } finally {
-      this.calls -= 1;
-      if (this.disposed && this.calls === 0) this.frozen.dispose();
-    }
+    return this.chunks(observations, options.noise, options, options.signal);
   }
 
   /**
@@ -179,23 +166,17 @@ export class Policy implements Disposable {
     options: InferSyncOptions = {},
   ): Float32Array {
     this.refuseDisposed();
-    return scope(() => {
-      const { frozen } = this;
-      const { noise, deterministic = true } = options;
-      const batch = batchOf(this.runtime, frozen.metadata, [observation]);
-      const steered = this.steeredUnless(noise);
-      const initial =
-        steered?.noiseSync(batch, deterministic) ??
-        this.noises(1, noise === undefined ? undefined : [noise]).tensor;
-      const size = this.chunkSize * (initial.shape[0] ?? 1);
-      if (!(out instanceof Float32Array) || out.length !== size) {
-        const what = `the actions are ${size} numbers, not ${out?.length}`;
-        throw new UsageError('ERR_DSRL_OUTPUT', what, {
-          hint: `give \`new Float32Array(${size})\``,
-        });
-      }
-      return frozen.sampleSync(batch, initial, stepsOf(steered, options.numSteps)).read(out);
-    });
+    const { noise } = options;
+    const batch = batchOf(this.frozen.metadata, [observation]);
+    const { initial, numSteps, noises } = this.choose(1, noise && [noise], options);
+    const size = this.chunkSize * (noises ?? 1);
+    if (!(out instanceof Float32Array) || out.length !== size) {
+      const what = `the actions are ${size} numbers, not ${out?.length}`;
+      throw new UsageError('ERR_DSRL_OUTPUT', what, {
+        hint: `give \`new Float32Array(${size})\``,
+      });
+    }
+    return this.frozen.inferSync(batch, initial, out, numSteps);
   }
 
   /** Turns a prompt into tokens before `inferSync` needs them. */
@@ -226,53 +207,60 @@ export class Policy implements Disposable {
     });
   }
 
-  private async sampled(
+  private async chunks(
     observations: readonly RobotObservation[],
-    { noise, numSteps, deterministic = true, signal }: InferBatchOptions,
-  ): Promise<{ values: Float32Array; noises: number | null }> {
-    const { frozen } = this;
-    const batch = batchOf(this.runtime, frozen.metadata, observations);
-    const steered = this.steeredUnless(noise);
-    const { tensor, perObservation } =
-      steered === null
-        ? this.noises(observations.length, noise)
-        : { tensor: await steered.noise(batch, deterministic), perObservation: null };
-    const actions = await frozen.sample(batch, tensor, stepsOf(steered, numSteps), signal);
-    return { values: actions.read(), noises: perObservation };
-  }
-
-  /** The agent, where the caller gives no noise in its place. */
-  private steeredUnless(noise: unknown): Steering | null {
-    return noise === undefined ? this.steering : null;
-  }
-
-  private noises(rows: number, noise: readonly Noise[] | undefined): NoiseBatch {
-    const { runtime, seed } = this;
-    if (noise === undefined) {
-      return drawnNoise(runtime, this.frozen.metadata, { seed, step: this.drawn++, rows });
+    noise: readonly Noise[] | undefined,
+    options: CallOptions,
+    signal: AbortSignal | undefined,
+  ): Promise<ActionChunk[]> {
+    signal?.throwIfAborted();
+    this.refuseDisposed();
+    const rows = observations.length;
+    if (rows === 0) return [];
+    this.calls += 1;
+    try {
+      const batch = batchOf(this.frozen.metadata, observations);
+      const { initial, numSteps, noises } = this.choose(rows, noise, options);
+      const actions = await this.frozen.infer(batch, initial, numSteps, signal);
+      const inner = this.metadata.actions.shape;
+      const shape = noises === null ? inner : [noises, ...inner];
+      if (rows === 1) return [{ actions, shape }];
+      const size = actions.length / rows;
+      return Array.from({ length: rows }, (_, row) => ({
+        actions: actions.slice(row * size, (row + 1) * size),
+        shape,
+      }));
+    } finally {
+      this.calls -= 1;
+      if (this.disposed && this.calls === 0) this.frozen.dispose();
     }
-    if (noise.length === rows) return noiseBatch(runtime, this.frozen.metadata, noise);
-    throw new UsageError(
-      'ERR_DSRL_NOISE',
-      `there are ${rows} observations and ${noise.length} entries of noise`,
-      { hint: 'give one entry an observation' },
-    );
   }
 
-  private chunks(actions: Float32Array, rows: number, noises: number | null): ActionChunk[] {
-    const inner = this.metadata.actions.shape;
-    const shape = noises === null ? inner : [noises, ...inner];
-    const size = actions.length / rows;
-    return Array.from({ length: rows }, (_, row) => ({
-      actions: actions.slice(row * size, (row + 1) * size),
-      shape,
-    }));
+  /** Where the flow begins and how many steps it takes; `noises`: see NoiseBatch.perObservation. */
+  private choose(
+    rows: number,
+    noise: readonly Noise[] | undefined,
+    { numSteps, deterministic = true }: CallOptions,
+  ): { initial: PolicyNoise; numSteps: number | undefined; noises: number | null } {
+    const { runtime, seed, steering } = this;
+    const steps = numSteps ?? (noise === undefined ? steering?.file.num_steps : null) ?? undefined;
+    if (noise === undefined && steering !== null) {
+      return { initial: steering.noise(deterministic), numSteps: steps, noises: null };
+    }
+    if (noise !== undefined && noise.length !== rows) {
+      throw new UsageError(
+        'ERR_DSRL_NOISE',
+        `there are ${rows} observations and ${noise.length} entries of noise`,
+        { hint: 'give one entry an observation' },
+      );
+    }
+    const sizes = this.frozen.metadata;
+    const { values, perObservation } =
+      noise === undefined
+        ? drawnNoise(runtime, sizes, { seed, step: this.drawn++, rows })
+        : noiseBatch(sizes, noise);
+    return { initial: values, numSteps: steps, noises: perObservation };
   }
-}
-
-/** Those that were asked for, or of the agent's training; undefined: the policy's own. */
-function stepsOf(steered: Steering | null, asked: number | undefined): number | undefined {
-  return asked ?? steered?.file.num_steps ?? undefined;
 }
 
 /** Steering another policy than the one of the training would be noise in the plain sense. */

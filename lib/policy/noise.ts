@@ -13,18 +13,18 @@ export type Noise = Float32Array | readonly Float32Array[] | Tensor<'float32'>;
 
 type Sizes = Pick<PolicyContract, 'horizon' | 'noise_dim'>;
 
-/** Noises of a batch, as FrozenPolicy.sample takes them. */
+/** Noises of a batch, in an array of its own. */
 export interface NoiseBatch {
-  /** float32 [B * M, H, noise_dim], those of one observation adjacent. */
-  tensor: Tensor<'float32'>;
+  /** [B * M, H, noise_dim] row by row, those of one observation adjacent. */
+  values: Float32Array;
   /** M; null: one each, and no dimension for them in the answer. */
   perObservation: number | null;
 }
 
 /** @throws UsageError ERR_DSRL_NOISE for noises of the wrong size, or not as many for each */
-export function noiseBatch(runtime: Runtime, sizes: Sizes, noises: readonly Noise[]): NoiseBatch {
+export function noiseBatch(sizes: Sizes, noises: readonly Noise[]): NoiseBatch {
   const { horizon, noise_dim } = sizes;
-  const rows = noises.map((noise) => noiseRows(sizes, noise));
+  const rows = noises.map((noise) => noisesOf(sizes, noise));
   const [first = []] = rows;
   const single = noises.every((noise) => noise instanceof Float32Array);
   if (rows.some(({ length }) => length !== first.length) || first.length === 0) {
@@ -33,15 +33,17 @@ export function noiseBatch(runtime: Runtime, sizes: Sizes, noises: readonly Nois
       'give each observation as many, at least one',
     );
   }
-  const all = new Float32Array(rows.length * first.length * horizon * noise_dim);
-  for (const [row, values] of rows.flat().entries()) {
-    all.set(values, row * horizon * noise_dim);
+  const values = new Float32Array(rows.length * first.length * horizon * noise_dim);
+  let end = 0;
+  for (const row of rows) {
+    for (const noise of row) {
+      // One that is given for a step of the horizon stands at all of them.
+      for (const stop = end + horizon * noise_dim; end < stop; end += noise.length) {
+        values.set(noise, end);
+      }
+    }
   }
-  const shape = [rows.length * first.length, horizon, noise_dim];
-  return {
-    tensor: Tensor.from(runtime, all, shape, 'float32'),
-    perObservation: single ? null : first.length,
-  };
+  return { values, perObservation: single ? null : first.length };
 }
 
 /** Row b of draw n: the stream `policy` at (seed, step n, env b), N(0, I). */
@@ -52,16 +54,15 @@ export function drawnNoise(
 ): NoiseBatch {
   const columns = horizon * noise_dim;
   const flat = randomNormal(runtime, draw.seed, 'policy', draw.step, draw.rows, columns);
-  const shape = [draw.rows, horizon, noise_dim];
-  const tensor = Tensor.from(runtime, flat.read(), shape, 'float32');
+  const values = flat.read();
   flat.dispose();
-  return { tensor, perObservation: null };
+  return { values, perObservation: null };
 }
 
-/** The noises of one observation, each [H * noise_dim]. */
-function noiseRows(sizes: Sizes, noise: Noise): Float32Array[] {
-  if (noise instanceof Float32Array) return [wholeNoise(sizes, noise)];
-  if (!(noise instanceof Tensor)) return listed(noise).map((one) => wholeNoise(sizes, one));
+/** The noises of one observation, each [noise_dim] or [H * noise_dim]. */
+function noisesOf(sizes: Sizes, noise: Noise): Float32Array[] {
+  if (noise instanceof Float32Array) return [checked(sizes, noise)];
+  if (!(noise instanceof Tensor)) return listed(noise).map((one) => checked(sizes, one));
   const { horizon, noise_dim } = sizes;
   const [rows = 0, ...inner] = noise.shape;
   const tiled = inner.length === 1 && inner[0] === noise_dim;
@@ -75,7 +76,7 @@ function noiseRows(sizes: Sizes, noise: Noise): Float32Array[] {
   const values = noise.read();
   const width = values.length / rows;
   return Array.from({ length: rows }, (_, row) =>
-    wholeNoise(sizes, values.subarray(row * width, (row + 1) * width)),
+    checked(sizes, values.subarray(row * width, (row + 1) * width)),
   );
 }
 
@@ -87,21 +88,17 @@ function listed(noise: unknown): readonly Float32Array[] {
   throw refused(`the noise is of the type ${kind}`, 'give a Float32Array, or a list of those');
 }
 
-function wholeNoise({ horizon, noise_dim }: Sizes, values: Float32Array): Float32Array {
-  const strange = values.findIndex((value) => !Number.isFinite(value));
-  if (strange >= 0) {
-    throw refused(`noise[${strange}] is ${values[strange]}`, 'noise has to be finite');
+function checked({ horizon, noise_dim }: Sizes, values: Float32Array): Float32Array {
+  for (const [index, value] of values.entries()) {
+    if (!Number.isFinite(value)) {
+      throw refused(`noise[${index}] is ${value}`, 'noise has to be finite');
+    }
   }
-  if (values.length === horizon * noise_dim) return values;
-  if (values.length !== noise_dim) {
-    throw refused(
-      `the noise has ${values.length} numbers`,
-      `give ${noise_dim}, used for all of the horizon, or ${horizon} x ${noise_dim}`,
-    );
-  }
-  const whole = new Float32Array(horizon * noise_dim);
-  for (let step = 0; step < horizon; step++) whole.set(values, step * noise_dim);
-  return whole;
+  if (values.length === noise_dim || values.length === horizon * noise_dim) return values;
+  throw refused(
+    `the noise has ${values.length} numbers`,
+    `give ${noise_dim}, used for all of the horizon, or ${horizon} x ${noise_dim}`,
+  );
 }
 
 function refused(message: string, hint: string): UsageError {

@@ -1,4 +1,4 @@
-import { type Runtime, Tensor } from '../native/index.js';
+import { type PictureRows, Tensor } from '../native/index.js';
 import type { PolicyContract } from './contract.js';
 import { mismatch, missingCamera, pictureHint } from './observation.js';
 
@@ -15,14 +15,13 @@ export interface SizedPicture {
  */
 export type Picture = Uint8Array | SizedPicture | Tensor<'uint8'>;
 
-/** One batch of a camera's pictures as a tensor uint8 [B, H, W, 3]. */
-export function stackPictures(
-  runtime: Runtime,
+/** One batch of a camera's pictures, a row an observation, checked. */
+export function pictureRows(
   policy: PolicyContract,
   camera: string,
-  rows: readonly Readonly<Record<string, Picture>>[],
-): Tensor<'uint8'> {
-  const pictures = rows.map((images) => {
+  observations: readonly Readonly<Record<string, Picture>>[],
+): PictureRows {
+  const pictures = observations.map((images) => {
     const picture = images[camera];
     if (picture === undefined || picture === null) {
       const found = Object.keys(images).filter((name) => images[name] != null);
@@ -30,24 +29,14 @@ export function stackPictures(
     }
     return sized(policy, camera, picture);
   });
-  const [first, ...others] = pictures as [SizedPicture, ...SizedPicture[]];
-  const { height, width } = first;
-  const shape = [pictures.length, height, width, 3];
-  // A robot has one: its bytes go into native memory at once.
-  if (others.length === 0) return Tensor.from(runtime, first.data, shape, 'uint8');
-  const size = height * width * 3;
-  const all = new Uint8Array(pictures.length * size);
-  for (const [row, picture] of pictures.entries()) {
-    if (picture.height !== height || picture.width !== width) {
-      throw mismatch(
-        `the pictures of \`${camera}\` differ in size: ${height} x ${width} and ` +
-          `${picture.height} x ${picture.width}`,
-        'infer observations of different sizes in calls of their own',
-      );
-    }
-    all.set(picture.data, row * size);
-  }
-  return Tensor.from(runtime, all, shape, 'uint8');
+  const { height, width } = pictures[0] as SizedPicture;
+  const other = pictures.find((picture) => picture.height !== height || picture.width !== width);
+  if (other === undefined) return { rows: pictures.map(({ data }) => data), height, width };
+  throw mismatch(
+    `the pictures of \`${camera}\` differ in size: ${height} x ${width} and ` +
+      `${other.height} x ${other.width}`,
+    'infer observations of different sizes in calls of their own',
+  );
 }
 
 function sized(policy: PolicyContract, camera: string, picture: Picture): SizedPicture {

@@ -1,10 +1,11 @@
 import { PolicyError, UsageError } from '../errors.js';
-import { NativePolicy, type Runtime, type Tensor } from '../native/index.js';
+import { NativePolicy, type PolicyNoise, type Runtime, type Tensor } from '../native/index.js';
 import { openArtefact, type PolicyArtefact, readArtefact } from './artefact.js';
 import type { PolicyContract } from './contract.js';
 import { nativeSpec } from './native-spec.js';
 import { checkObservation, type PolicyObservation } from './observation.js';
 import { PromptTable } from './prompts.js';
+import { copyOf, type RobotBatch } from './robot-observation.js';
 
 /** What a policy asks of a configuration; the composed one has this shape. */
 export interface PolicyNeeds {
@@ -31,11 +32,11 @@ export class FrozenPolicy implements Disposable {
   private readonly native: NativePolicy;
   private readonly prompts: PromptTable;
 
-  private constructor(runtime: Runtime, artefact: PolicyArtefact, native: NativePolicy) {
+  private constructor(artefact: PolicyArtefact, native: NativePolicy) {
     const { folder, contract } = artefact;
     this.metadata = contract;
     this.native = native;
-    this.prompts = new PromptTable(runtime, folder, contract);
+    this.prompts = new PromptTable(folder, contract);
   }
 
   /**
@@ -47,11 +48,7 @@ export class FrozenPolicy implements Disposable {
   static load(runtime: Runtime, folder: string): FrozenPolicy {
     const artefact = readArtefact(folder);
     const spec = nativeSpec(artefact.contract);
-    return new FrozenPolicy(
-      runtime,
-      artefact,
-      NativePolicy.load(runtime, artefact.modelFile, spec),
-    );
+    return new FrozenPolicy(artefact, NativePolicy.load(runtime, artefact.modelFile, spec));
   }
 
   /**
@@ -66,7 +63,7 @@ export class FrozenPolicy implements Disposable {
     const native = await NativePolicy.open(runtime, artefact.modelFile, spec);
     if (signal?.aborted) native.dispose();
     signal?.throwIfAborted();
-    return new FrozenPolicy(runtime, artefact, native);
+    return new FrozenPolicy(artefact, native);
   }
 
   get parameterCount(): number {
@@ -135,10 +132,11 @@ export class FrozenPolicy implements Disposable {
     numSteps: number = this.metadata.num_steps,
     signal?: AbortSignal,
   ): Promise<Tensor<'float32'>> {
-    const images = this.checked(observation, numSteps);
-    const prompts = await this.prompts.tokensOf(observation.prompts);
+    this.checkSteps(numSteps);
+    const images = checkObservation(this.metadata, observation);
+    const tokens = await this.prompts.tokensOf(observation.prompts);
     return this.native.sample(
-      { images, state: observation.state, ...prompts },
+      { images, state: observation.state, ...tokens },
       noise,
       numSteps,
       signal,
@@ -146,21 +144,43 @@ export class FrozenPolicy implements Disposable {
   }
 
   /**
-   * As `sample`, and the event loop waits for it. Opens no tokenizer: a prompt has to stand in
-   * policy.json, or to have been used or prepared before.
+   * As `sample`, for values: what a robot shows in, its actions [B * M, H, action_dim] out, row by
+   * row. The batch is copied before this returns.
+   *
+   * @internal `Policy` is for robots, and checks what they show
    */
-  sampleSync(
-    observation: PolicyObservation,
-    noise: Tensor<'float32'>,
+  async infer(
+    batch: RobotBatch,
+    noise: PolicyNoise,
     numSteps: number = this.metadata.num_steps,
-  ): Tensor<'float32'> {
-    const images = this.checked(observation, numSteps);
-    const prompts = this.prompts.tokensNow(observation.prompts);
-    return this.native.sampleSync(
-      { images, state: observation.state, ...prompts },
-      noise,
-      numSteps,
-    );
+    signal?: AbortSignal,
+  ): Promise<Float32Array> {
+    this.checkSteps(numSteps);
+    let { images, state, prompts } = batch;
+    let tokens = this.prompts.tokensOf(prompts);
+    if (tokens instanceof Promise) {
+      // A tokenizer is asked first, and the robot may draw its next picture meanwhile.
+      ({ images, state } = copyOf(batch));
+      tokens = await tokens;
+    }
+    return this.native.infer({ images, state, ...tokens }, noise, numSteps, signal);
+  }
+
+  /**
+   * As `infer`, into `out`, and the event loop waits for it. Opens no tokenizer: a prompt has to
+   * stand in policy.json, or to have been used or prepared before.
+   *
+   * @internal
+   */
+  inferSync(
+    { images, state, prompts }: RobotBatch,
+    noise: PolicyNoise,
+    out: Float32Array,
+    numSteps: number = this.metadata.num_steps,
+  ): Float32Array {
+    this.checkSteps(numSteps);
+    const tokens = this.prompts.tokensNow(prompts);
+    return this.native.inferSync({ images, state, ...tokens }, noise, out, numSteps);
   }
 
   /** Turns a prompt into tokens, for later calls. */
@@ -168,11 +188,8 @@ export class FrozenPolicy implements Disposable {
     await this.prompts.tokensOf([prompt]);
   }
 
-  /** The pictures in the policy's order. */
-  private checked(observation: PolicyObservation, numSteps: number): Tensor[] {
-    if (Number.isInteger(numSteps) && numSteps >= 1) {
-      return checkObservation(this.metadata, observation);
-    }
+  private checkSteps(numSteps: number): void {
+    if (Number.isInteger(numSteps) && numSteps >= 1) return;
     throw new UsageError('ERR_DSRL_NUM_STEPS', `${numSteps} Euler steps cannot be taken`, {
       hint: `give a whole number of at least 1, or none for ${this.metadata.num_steps}`,
     });

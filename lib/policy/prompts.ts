@@ -1,13 +1,13 @@
 import { PolicyError } from '../errors.js';
-import { outsideScopes, type Runtime, Tensor } from '../native/index.js';
 import type { PolicyContract } from './contract.js';
 import { type EncodedPrompt, openTokenizer, type Tokenizer } from './tokenizer.js';
 
+/** Row by row, as the native call takes them; kept for later calls, so not to be written to. */
 export interface PromptTokens {
-  /** int64 [B, L] */
-  tokens: Tensor<'int64'>;
-  /** bool [B, L]: true where a token is real */
-  tokenMask: Tensor<'bool'>;
+  /** [B, L] */
+  tokens: BigInt64Array;
+  /** [B, L]: 1 where a token is real */
+  tokenMask: Uint8Array;
 }
 
 /** New prompts that are kept; the oldest leaves. */
@@ -25,34 +25,40 @@ export class PromptTable {
   private warned = false;
 
   constructor(
-    private readonly runtime: Runtime,
     private readonly folder: string,
     private readonly contract: PolicyContract,
   ) {}
 
-  /** @throws PolicyError ERR_DSRL_POLICY_TOKENIZER, _HASH for a new prompt: see openTokenizer */
-  async tokensOf(prompts: readonly string[]): Promise<PromptTokens> {
-    const kept = this.kept(prompts);
-    if (kept !== null) return kept;
-    const encoded: EncodedPrompt[] = [];
-    for (const prompt of prompts) encoded.push(this.known(prompt) ?? (await this.encode(prompt)));
-    return this.answer(prompts, encoded);
+  /**
+   * Tokens at once, where no tokenizer has to be asked.
+   *
+   * @throws PolicyError ERR_DSRL_POLICY_TOKENIZER, _HASH for a new prompt: see openTokenizer
+   */
+  tokensOf(prompts: readonly string[]): PromptTokens | Promise<PromptTokens> {
+    return this.kept(prompts) ?? this.allKnown(prompts) ?? this.encodeAll(prompts);
   }
 
   /** As `tokensOf`, for prompts that need no tokenizer: those of policy.json, and earlier ones. */
   tokensNow(prompts: readonly string[]): PromptTokens {
-    const kept = this.kept(prompts);
-    if (kept !== null) return kept;
-    const encoded = prompts.map((prompt) => {
-      const known = this.known(prompt);
-      if (known !== undefined) return known;
-      throw new PolicyError(
-        'ERR_DSRL_POLICY_TOKENIZER',
-        `the prompt \`${shortened(prompt)}\` has no tokens yet, and a call that blocks opens no ` +
-          'tokenizer',
-        { hint: 'type `await policy.prepare(prompt)` once, before the control loop' },
-      );
-    });
+    const tokens = this.kept(prompts) ?? this.allKnown(prompts);
+    if (tokens !== null) return tokens;
+    const unknown = prompts.find((prompt) => this.known(prompt) === undefined) ?? '';
+    throw new PolicyError(
+      'ERR_DSRL_POLICY_TOKENIZER',
+      `the prompt \`${shortened(unknown)}\` has no tokens yet, and a call that blocks opens no ` +
+        'tokenizer',
+      { hint: 'type `await policy.prepare(prompt)` once, before the control loop' },
+    );
+  }
+
+  private allKnown(prompts: readonly string[]): PromptTokens | null {
+    const encoded = prompts.map((prompt) => this.known(prompt));
+    return encoded.every((one) => one !== undefined) ? this.answer(prompts, encoded) : null;
+  }
+
+  private async encodeAll(prompts: readonly string[]): Promise<PromptTokens> {
+    const encoded: EncodedPrompt[] = [];
+    for (const prompt of prompts) encoded.push(this.known(prompt) ?? (await this.encode(prompt)));
     return this.answer(prompts, encoded);
   }
 
@@ -70,12 +76,7 @@ export class PromptTable {
       ids.set(tokens.map(BigInt), row * width);
       mask.fill(1, row * width, row * width + length);
     }
-    const shape = [prompts.length, width];
-    // They are kept for later calls, whatever scope this one is in.
-    const answer = outsideScopes(() => ({
-      tokens: Tensor.from(this.runtime, ids, shape, 'int64'),
-      tokenMask: Tensor.from(this.runtime, mask, shape, 'bool'),
-    }));
+    const answer = { tokens: ids, tokenMask: mask };
     this.last = { prompts: [...prompts], answer };
     return answer;
   }

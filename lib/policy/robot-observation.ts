@@ -1,7 +1,7 @@
-import { type Runtime, Tensor } from '../native/index.js';
+import type { PictureRows } from '../native/index.js';
 import type { PolicyContract } from './contract.js';
-import { mismatch, type PolicyObservation } from './observation.js';
-import { type Picture, stackPictures } from './pictures.js';
+import { mismatch } from './observation.js';
+import { type Picture, pictureRows } from './pictures.js';
 
 /** What a robot sees and is told at one moment. */
 export interface RobotObservation {
@@ -12,32 +12,31 @@ export interface RobotObservation {
   prompt: string;
 }
 
-/**
- * Observations of robots as one batch of handles, which are the scope's in which it is called.
- *
- * @throws PolicyError ERR_DSRL_POLICY_CONTRACT that names what is declared and what was found
- */
+/** Observations of robots as one batch of values, checked; the pictures are still the callers'. */
+export interface RobotBatch {
+  /** In the order of the policy's cameras. */
+  images: PictureRows[];
+  /** [B, state_dim], row by row. */
+  state: Float32Array;
+  prompts: readonly string[];
+}
+
+/** @throws PolicyError ERR_DSRL_POLICY_CONTRACT that names what is declared and what was found */
 export function batchOf(
-  runtime: Runtime,
   policy: PolicyContract,
   observations: readonly RobotObservation[],
-): PolicyObservation {
-  const states = new Float32Array(observations.length * policy.state_dim);
+): RobotBatch {
+  const state = new Float32Array(observations.length * policy.state_dim);
   for (const [row, observation] of observations.entries()) {
     if (observation === null || typeof observation !== 'object') {
       throw mismatch(`the observation is ${observation}`, 'give { images, state, prompt }');
     }
-    states.set(checkedState(policy, observation.state), row * policy.state_dim);
+    fillState(policy, observation.state, state, row);
   }
-  const shape = [observations.length, policy.state_dim];
-  const rows = observations.map(({ images }) => images ?? {});
-  const images: Record<string, Tensor<'uint8'>> = {};
-  for (const camera of policy.cameras) {
-    images[camera] = stackPictures(runtime, policy, camera, rows);
-  }
+  const images = observations.map((observation) => observation.images ?? {});
   return {
-    images,
-    state: Tensor.from(runtime, states, shape, 'float32'),
+    state,
+    images: policy.cameras.map((camera) => pictureRows(policy, camera, images)),
     prompts: observations.map(({ prompt }) => {
       if (typeof prompt === 'string') return prompt;
       throw mismatch(`the observation's prompt is ${prompt}`, 'give the instruction as a text');
@@ -45,15 +44,33 @@ export function batchOf(
   };
 }
 
-function checkedState({ name, state_dim }: PolicyContract, state: ArrayLike<number>): Float32Array {
+/** With pictures of its own, for a call that is made later. */
+export function copyOf({ images, ...rest }: RobotBatch): RobotBatch {
+  const copied = images.map(({ rows, ...size }) => ({
+    rows: rows.map((row) => Uint8Array.from(row)),
+    ...size,
+  }));
+  return { images: copied, ...rest };
+}
+
+function fillState(
+  { name, state_dim }: PolicyContract,
+  state: ArrayLike<number>,
+  states: Float32Array,
+  row: number,
+): void {
   const hint = 'give the raw proprioception in the order of the data that it was trained on';
   if (state?.length !== state_dim) {
     const found = `the observation's has ${state?.length}`;
     throw mismatch(`the policy ${name} takes a state of ${state_dim} numbers, ${found}`, hint);
   }
-  // `null` of a sensor that did not answer is no 0.
-  const values = Float32Array.from(state, (value) => (typeof value === 'number' ? value : NaN));
-  const strange = values.findIndex((value) => !Number.isFinite(value));
-  if (strange < 0) return values;
-  throw mismatch(`the observation's state[${strange}] is ${state[strange]}`, hint);
+  for (let index = 0; index < state_dim; index++) {
+    // `null` of a sensor that did not answer is no 0.
+    const given: unknown = state[index];
+    const value = typeof given === 'number' ? Math.fround(given) : Number.NaN;
+    if (!Number.isFinite(value)) {
+      throw mismatch(`the observation's state[${index}] is ${state[index]}`, hint);
+    }
+    states[row * state_dim + index] = value;
+  }
 }

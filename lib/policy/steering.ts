@@ -2,13 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { PolicyError } from '../errors.js';
-import {
-  Agent,
-  type NetworkSizes,
-  type Runtime,
-  resizeFrames,
-  type Tensor,
-} from '../native/index.js';
+import { Agent, type AgentNoise, type NetworkSizes, type Runtime } from '../native/index.js';
 
 /** In every checkpoint: what makes it a policy that needs no configuration. */
 const FILE = 'steering.json';
@@ -80,49 +74,17 @@ export class Steering {
   private readonly agent: Agent;
   private step = 0;
 
-  /** `camera`: the one whose picture is the agent's frame. */
   constructor(
-    private readonly runtime: Runtime,
+    runtime: Runtime,
     readonly file: SteeringFile,
     checkpoint: string,
-    private readonly camera: string | undefined,
   ) {
     this.agent = new Agent(runtime, file.sizes as NetworkSizes, BigInt(file.seed));
     this.agent.load(join(checkpoint, 'agent.safetensors'), file.version);
   }
 
-  /** Noise [B, noise_dim] for what the robots show; sampled draws differ from call to call. */
-  async noise(observation: Seen, deterministic: boolean): Promise<Tensor<'float32'>> {
-    const { frame, state } = this.framed(observation);
-    try {
-      return await this.agent.act({ frame, state }, { step: this.step++, deterministic });
-    } finally {
-      frame?.dispose();
-    }
+  /** The noise of the next call; sampled draws differ from call to call. */
+  noise(deterministic: boolean): AgentNoise {
+    return { agent: this.agent, step: this.step++, deterministic };
   }
-
-  /** As `noise`, and the event loop waits for it. */
-  noiseSync(observation: Seen, deterministic: boolean): Tensor<'float32'> {
-    const { frame, state } = this.framed(observation);
-    try {
-      return this.agent.actSync({ frame, state }, { step: this.step++, deterministic });
-    } finally {
-      frame?.dispose();
-    }
-  }
-
-  /** As in training: the first camera's picture, resized once. The frame is the caller's. */
-  private framed({ images, state }: Seen) {
-    const { image_size: size } = this.file.sizes;
-    const picture = this.camera === undefined ? undefined : images[this.camera];
-    if (size === 0 || picture === undefined) return { frame: null, state };
-    const frame = resizeFrames(this.runtime, picture, size);
-    // Where the size is right the frame is the picture's own handle, which is not ours to dispose.
-    return { frame: frame === picture ? frame.slice(0, 0) : frame, state };
-  }
-}
-
-interface Seen {
-  images: Readonly<Record<string, Tensor<'uint8'>>>;
-  state: Tensor<'float32'>;
 }

@@ -111,9 +111,17 @@ export class ClientSession {
   }
 }
 
+/** A path on this machine; its last name is kept. */
+const PATH = /(?:[^\s`'"]*\/)+([^\s`'"/]*)/g;
+
 /** Never a stack or a path: the client may be anybody. */
 function describe(error: unknown): string {
-  if (error instanceof DsrlError) return `${error.code}: ${error.message}\n${error.hint}`;
+  if (error instanceof DsrlError) {
+    const words = `${error.message}\n${error.hint}`;
+    // What the protocol refuses names the request's own keys, which have slashes too.
+    const safe = error instanceof ProtocolError ? words : words.replace(PATH, '$1');
+    return `${error.code}: ${safe}`;
+  }
   return "ERR_DSRL_WIRE_INTERNAL: the policy failed on this observation\nsee the server's log";
 }
 

@@ -8,8 +8,8 @@ import {
   rmSync,
   statSync,
   symlinkSync,
-  writeFileSync,
 } from 'node:fs';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import {
   CheckpointError,
@@ -18,7 +18,7 @@ import {
   reasonOf,
   UsageError,
 } from '../errors.js';
-import { sync } from '../log/files.js';
+import { sync, syncBeside } from '../log/files.js';
 import type { Learner, Replay } from '../native/index.js';
 import { type SteeringFile, writeSteering } from '../policy/index.js';
 import { type CheckpointState, hasBegun } from './checkpoint-state.js';
@@ -72,26 +72,27 @@ export async function writeCheckpoint(runDir: string, parts: CheckpointParts): P
 async function write(folder: string, parts: CheckpointParts): Promise<string> {
   const { learner, replay, state, steering, previous } = parts;
   for (const leftover of readdirSync(folder).filter((name) => /^\.step_.*\.tmp$/.test(name))) {
-    rmSync(join(folder, leftover), { recursive: true, force: true });
+    await rm(join(folder, leftover), { recursive: true, force: true });
   }
   const name = nameOf(folder, state);
   const temporary = join(folder, `.${name}.tmp`);
   mkdirSync(join(temporary, 'replay'), { recursive: true });
-  learner.saveAgent(join(temporary, 'agent.safetensors'));
-  learner.saveOptimizer(join(temporary, 'optimizer.safetensors'));
-  learner.saveTarget(join(temporary, 'target.safetensors'));
+  await learner.saveAgent(join(temporary, 'agent.safetensors'));
+  await learner.saveOptimizer(join(temporary, 'optimizer.safetensors'));
+  await learner.saveTarget(join(temporary, 'target.safetensors'));
   const before = previous === null ? undefined : join(previous, 'replay');
   await replay.save(join(temporary, 'replay'), before);
-  writeFileSync(join(temporary, 'state.json'), `${JSON.stringify(state, null, 1)}\n`);
+  await writeFile(join(temporary, 'state.json'), `${JSON.stringify(state, null, 1)}\n`);
   writeSteering(temporary, steering);
-  syncTree(temporary);
+  await syncTree(temporary);
 
   // `last` points at `previous`, so it stays right whatever happens between these lines.
-  if (previous !== null) remove(folder, laterThan(folder, previous));
+  if (previous !== null) await remove(folder, laterThan(folder, previous));
   renameSync(temporary, join(folder, name));
-  sync(folder);
+  await syncBeside(folder);
   pointLast(folder, name);
-  prune(folder, name, parts.keep);
+  await syncBeside(folder);
+  await prune(folder, name, parts.keep);
   return join(folder, name);
 }
 
@@ -105,18 +106,18 @@ function nameOf(folder: string, { counters, step }: CheckpointState): string {
 }
 
 /** Keeps the newest `keep` at borders, and of those between borders `newest` alone. */
-function prune(folder: string, newest: string, keep: number): void {
+async function prune(folder: string, newest: string, keep: number): Promise<void> {
   const names = stepsOf(folder);
   const between = names.filter((name) => name.includes('.') && name !== newest);
   const borders = names.filter((name) => !name.includes('.'));
-  remove(folder, [...between, ...borders.slice(0, -keep)]);
+  await remove(folder, [...between, ...borders.slice(0, -keep)]);
 }
 
-function remove(folder: string, names: readonly string[]): void {
-  for (const name of names) rmSync(join(folder, name), { recursive: true, force: true });
+async function remove(folder: string, names: readonly string[]): Promise<void> {
+  for (const name of names) await rm(join(folder, name), { recursive: true, force: true });
 }
 
-/** `last` is a relative link, exchanged in one rename. */
+/** `last` is a relative link, exchanged in one rename; the folder is for the caller to sync. */
 function pointLast(folder: string, name: string): void {
   const last = join(folder, 'last');
   const temporary = join(folder, '.last.tmp');
@@ -124,7 +125,6 @@ function pointLast(folder: string, name: string): void {
   symlinkSync(name, temporary);
   if (!isLink(last)) rmSync(last, { recursive: true, force: true }); // a copy's folder
   renameSync(temporary, last);
-  sync(folder);
 }
 
 /**
@@ -136,7 +136,10 @@ function pointLast(folder: string, name: string): void {
 export function adoptCheckpoint(checkpoint: string): string[] {
   const folder = dirname(checkpoint);
   const name = basename(checkpoint);
-  if (name !== 'last') pointLast(folder, name);
+  if (name !== 'last') {
+    pointLast(folder, name);
+    sync(folder);
+  }
   return laterThan(folder, checkpoint);
 }
 
@@ -157,13 +160,12 @@ function stepsOf(folder: string): string[] {
     .map(({ name }) => name);
 }
 
-function syncTree(folder: string): void {
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+async function syncTree(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) syncTree(path);
-    else sync(path);
+    await (entry.isDirectory() ? syncTree(path) : syncBeside(path));
   }
-  sync(folder);
+  await syncBeside(folder);
 }
 
 /**

@@ -67,7 +67,7 @@ async function learn(session: Session, { progress, signal }: GlobalStepRequest):
   progress.phase('learn');
   const missing = update_epoch - step.updates.length;
   const rows = missing === 0 ? [] : await learner.update(missing, replay, { signal });
-  refuseDiverged(rows, learner.finite());
+  refuseDiverged(rows, await learner.finite());
   step.updates.push(...rows);
   counters.updates = learner.updates;
   if (step.updates.length < update_epoch) return false;

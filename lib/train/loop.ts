@@ -96,7 +96,7 @@ export async function train(request: TrainRequest): Promise<TrainSummary> {
   let saved = resumed !== null;
   const save = async () => {
     progress.phase('checkpoint');
-    log.flush();
+    await log.flush();
     const { learner, replay } = session;
     const state = checkpointState(session);
     const steering = steeringOf(session);

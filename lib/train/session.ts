@@ -34,6 +34,8 @@ export interface HistoryPoint {
 /** Everything that a training holds. */
 export interface Session {
   config: Config;
+  /** The same as YAML, for every checkpoint: writing it out takes milliseconds. */
+  configText: string;
   runtime: Runtime;
   policy: FrozenPolicy;
   agent: Agent;
@@ -90,6 +92,7 @@ async function makeSession(
   const schedule = trainingSchedule(runtime, config, backend.numTasks);
   const session: Session = {
     config,
+    configText: configToYaml(config),
     runtime,
     policy,
     agent: new Agent(runtime, sizes, seed),
@@ -184,7 +187,7 @@ function checkBackend(backend: VecEnvBackend, numEnvs: number, policy: FrozenPol
 
 /** What state.json says of a session, between two chunks or two updates. */
 export function checkpointState(session: Session): CheckpointState {
-  const { config, runtime, counters, envs, history, step, policy } = session;
+  const { config, configText, runtime, counters, envs, history, step, policy } = session;
   const { name, sha256 } = policy.metadata;
   return {
     format: FORMAT,
@@ -196,7 +199,7 @@ export function checkpointState(session: Session): CheckpointState {
       ...point,
       success: Number.isNaN(point.success) ? null : point.success,
     })),
-    config: configToYaml(config),
+    config: configText,
     policy: { name, sha256: sha256['policy.pt'] },
     frame: { source: 'first_camera', size: config.actor.model.openpi.dsrl_image_size },
     versions: versions(runtime),

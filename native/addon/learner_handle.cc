@@ -63,7 +63,7 @@ Napi::Value AgentHandle::Act(const Napi::CallbackInfo& info) {
       const at::Tensor noise = agent->act(frames, states, step, deterministic);
       return [noise](Napi::Env env) -> Napi::Value { return TensorHandle::wrap(env, noise); };
     };
-    return Environment::of(info.Env()).inference(info.Env()).run_or_wait(info[4], act);
+    return Environment::of(info.Env()).inference(info.Env()).run(info.Env(), act);
   });
 }
 
@@ -182,12 +182,16 @@ LearnerHandle::LearnerHandle(const Napi::CallbackInfo& info)
   });
 }
 
+ComputeThread& LearnerHandle::thread(Napi::Env env) {
+  if (!thread_) thread_ = std::make_unique<ComputeThread>(env);
+  return *thread_;
+}
+
 Napi::Value LearnerHandle::Update(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const int64_t count = info[0].As<Napi::Number>().Int64Value();
     const auto replay = unwrap<ReplayHandle>(info[1], "replay").replay();
-    if (!thread_) thread_ = std::make_unique<ComputeThread>(info.Env());
-    const auto cancelled = thread_->cancelled();
+    const auto cancelled = thread(info.Env()).cancelled();
     cancelled->store(false);
     return thread_->run(info.Env(), [learner = learner_, replay, count, cancelled]() -> MakeValue {
       const auto learner_lock = claim(*learner, "learner");
@@ -224,9 +228,12 @@ void LearnerHandle::Publish(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value LearnerHandle::Finite(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    const auto lock = claim(*learner_, "learner");
-    return Napi::Boolean::New(info.Env(), learner_->object.finite());
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    return thread(info.Env()).run(info.Env(), [learner = learner_]() -> MakeValue {
+      const auto lock = claim(*learner, "learner");
+      const bool finite = learner->object.finite();
+      return [finite](Napi::Env env) { return Napi::Boolean::New(env, finite); };
+    });
   });
 }
 
@@ -257,10 +264,14 @@ void LearnerHandle::ResetTarget(const Napi::CallbackInfo& info) {
 }
 
 template <void (*Transfer)(const Learner&, const std::string&)>
-void LearnerHandle::Save(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&] {
-    const auto lock = claim(*learner_, "learner");
-    Transfer(learner_->object, info[0].As<Napi::String>().Utf8Value());
+Napi::Value LearnerHandle::Save(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const std::string file = info[0].As<Napi::String>().Utf8Value();
+    return thread(info.Env()).run(info.Env(), [learner = learner_, file]() -> MakeValue {
+      const auto lock = claim(*learner, "learner");
+      Transfer(learner->object, file);
+      return [](Napi::Env env) { return env.Undefined(); };
+    });
   });
 }
 

@@ -66,7 +66,8 @@ class ReplayHandle : public Napi::ObjectWrap<ReplayHandle> {
   std::shared_ptr<Shared<Replay>> replay_;
 };
 
-/// The learner, with a compute thread of its own.
+/// The learner, with a compute thread of its own: updates, the look at every weight and the writing
+/// of files run there, one after another; the event loop waits for none of them.
 class LearnerHandle : public Napi::ObjectWrap<LearnerHandle> {
  public:
   static void Register(Napi::Env env, Napi::Object exports);
@@ -83,12 +84,14 @@ class LearnerHandle : public Napi::ObjectWrap<LearnerHandle> {
   Napi::Value ParameterCounts(const Napi::CallbackInfo& info);
   void ResetTarget(const Napi::CallbackInfo& info);
   template <void (*Transfer)(const Learner&, const std::string&)>
-  void Save(const Napi::CallbackInfo& info);
+  Napi::Value Save(const Napi::CallbackInfo& info);
   template <void (*Transfer)(Learner&, const std::string&)>
   void Load(const Napi::CallbackInfo& info);
 
+  ComputeThread& thread(Napi::Env env);
+
   std::shared_ptr<Shared<Learner>> learner_;
-  std::unique_ptr<ComputeThread> thread_;
+  std::unique_ptr<ComputeThread> thread_;  // made at its first job
 };
 
 }  // namespace dsrl::addon

@@ -1,29 +1,20 @@
 #include "addon/policy_handle.h"
 
-#include "addon/cancellation_handle.h"
 #include "addon/environment.h"
 #include "addon/guard.h"
+#include "addon/policy_call.h"
 #include "addon/settings.h"
 #include "addon/tensor_handle.h"
+#include "addon/typed_array.h"
 #include "core/flow/sample_file.h"
 
 namespace dsrl::addon {
-namespace {
-
-// A job stops when its own call is cancelled, or the process goes down.
-StopRequest stop_request(const Napi::Value& cancellation, const ComputeThread& thread) {
-  const auto cancelled = CancellationHandle::flag(cancellation);
-  return [cancelled, shutdown = thread.cancelled()] {
-    return (cancelled && cancelled->load()) || shutdown->load();
-  };
-}
-
-}  // namespace
-
 void PolicyHandle::Register(Napi::Env env, Napi::Object exports) {
   const Napi::Function constructor = DefineClass(
       env, "FrozenPolicy",
       {StaticMethod("load", &PolicyHandle::Load), InstanceMethod("sample", &PolicyHandle::Sample),
+       InstanceMethod("infer", &PolicyHandle::Infer),
+       InstanceMethod("inferSync", &PolicyHandle::InferSync),
        InstanceMethod("sampleFile", &PolicyHandle::SampleFile),
        InstanceMethod("parameterCount", &PolicyHandle::ParameterCount),
        InstanceMethod("parameterChecksums", &PolicyHandle::ParameterChecksums),
@@ -56,25 +47,35 @@ Napi::Value PolicyHandle::Load(const Napi::CallbackInfo& info) {
 
 Napi::Value PolicyHandle::Sample(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    PolicyObservation observation;
-    const auto inputs = info[0].As<Napi::Object>();
-    const auto cameras = inputs.Get("images").As<Napi::Array>();
-    for (uint32_t i = 0; i < cameras.Length(); ++i) {
-      observation.images.push_back(tensor_argument(cameras.Get(i), "images"));
-    }
-    observation.states = tensor_argument(inputs.Get("states"), "states");
-    observation.tokens = tensor_argument(inputs.Get("tokens"), "tokens");
-    observation.token_mask = tensor_argument(inputs.Get("tokenMask"), "tokenMask");
-    observation.image_masks = tensor_argument(inputs.Get("imageMasks"), "imageMasks");
-    const at::Tensor noise = tensor_argument(info[1], "noise");
-    const int64_t steps = info[2].As<Napi::Number>().Int64Value();
     ComputeThread& thread = Environment::of(info.Env()).inference(info.Env());
-    const Work sample = [policy = policy(), observation, noise, steps,
-                         stop = stop_request(info[3], thread)]() -> MakeValue {
-      const at::Tensor actions = policy->sample(observation, noise, steps, stop);
-      return [actions](Napi::Env env) -> Napi::Value { return TensorHandle::wrap(env, actions); };
-    };
-    return thread.run_or_wait(info[4], sample);
+    return thread.run(info.Env(), [call = policy_call(info, policy(), thread)]() -> MakeValue {
+      const at::Tensor actions = call();
+      return [actions](Napi::Env env) { return TensorHandle::wrap(env, actions); };
+    });
+  });
+}
+
+Napi::Value PolicyHandle::Infer(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    ComputeThread& thread = Environment::of(info.Env()).inference(info.Env());
+    return thread.run(info.Env(), [call = policy_call(info, policy(), thread)]() -> MakeValue {
+      const at::Tensor actions = call().cpu().contiguous();
+      return [actions](Napi::Env env) { return values_of(env, actions); };
+    });
+  });
+}
+
+Napi::Value PolicyHandle::InferSync(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    ComputeThread& thread = Environment::of(info.Env()).inference(info.Env());
+    const auto actions = std::make_shared<at::Tensor>();
+    const auto call = policy_call(info, policy(), thread);
+    thread.wait(info.Env(), [call, actions]() -> MakeValue {
+      *actions = call().cpu().contiguous();
+      return [](Napi::Env env) { return env.Undefined(); };
+    });
+    copy_into(info[4], *actions);
+    return info[4];
   });
 }
 

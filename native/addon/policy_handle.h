@@ -16,7 +16,9 @@ class PolicyHandle : public Napi::ObjectWrap<PolicyHandle> {
 
  private:
   static Napi::Value Load(const Napi::CallbackInfo& info);
-  Napi::Value Sample(const Napi::CallbackInfo& info);
+  Napi::Value Sample(const Napi::CallbackInfo& info);     // actions as a handle
+  Napi::Value Infer(const Napi::CallbackInfo& info);      // as a typed array
+  Napi::Value InferSync(const Napi::CallbackInfo& info);  // in one that is given
   Napi::Value SampleFile(const Napi::CallbackInfo& info);
   Napi::Value ParameterCount(const Napi::CallbackInfo& info);
   Napi::Value ParameterChecksums(const Napi::CallbackInfo& info);

@@ -2,71 +2,14 @@
 
 #include <ATen/ATen.h>
 
-#include <array>
 #include <cstring>
 #include <memory>
 
 #include "addon/environment.h"
 #include "addon/guard.h"
+#include "addon/typed_array.h"
 
 namespace dsrl::addon {
-namespace {
-
-struct DtypeInfo {
-  at::ScalarType type;
-  const char* name;
-  napi_typedarray_type array;
-};
-constexpr std::array<DtypeInfo, 6> kDtypes{{{at::kFloat, "float32", napi_float32_array},
-                                            {at::kDouble, "float64", napi_float64_array},
-                                            {at::kLong, "int64", napi_bigint64_array},
-                                            {at::kInt, "int32", napi_int32_array},
-                                            {at::kByte, "uint8", napi_uint8_array},
-                                            {at::kBool, "bool", napi_uint8_array}}};
-
-const DtypeInfo& dtype_of(at::ScalarType type) {
-  for (const DtypeInfo& dtype : kDtypes) {
-    if (dtype.type == type) return dtype;
-  }
-  throw Error("ERR_DSRL_TENSOR_DTYPE", std::string("no typed array for ") + c10::toString(type));
-}
-
-const DtypeInfo& dtype_named(const std::string& name) {
-  for (const DtypeInfo& dtype : kDtypes) {
-    if (name == dtype.name) return dtype;
-  }
-  throw Error("ERR_DSRL_TENSOR_DTYPE", "unknown dtype '" + name + "'");
-}
-
-Napi::Value typed_array(Napi::Env env, const DtypeInfo& dtype, const Napi::ArrayBuffer& buffer,
-                        size_t count) {
-  napi_value value;
-  if (napi_create_typedarray(env, dtype.array, count, buffer, 0, &value) != napi_ok) {
-    throw Napi::Error::New(env);
-  }
-  return Napi::Value(env, value);
-}
-
-/// The bytes of a typed array that is to receive `count` values.
-uint8_t* writable(const Napi::Value& value, const DtypeInfo& dtype, size_t count) {
-  napi_typedarray_type found = napi_int8_array;
-  size_t length = 0;
-  void* data = nullptr;
-  const bool is_array =
-      value.IsTypedArray() && napi_get_typedarray_info(value.Env(), value, &found, &length, &data,
-                                                       nullptr, nullptr) == napi_ok;
-  if (!is_array || found != dtype.array || length != count) {
-    throw Error("ERR_DSRL_TENSOR_SHAPE", "the array to read into must hold " +
-                                             std::to_string(count) + " elements of " + dtype.name);
-  }
-  return static_cast<uint8_t*>(data);
-}
-
-void copy_to(uint8_t* bytes, const at::Tensor& host) {
-  if (host.nbytes() > 0) std::memcpy(bytes, host.const_data_ptr(), host.nbytes());
-}
-
-}  // namespace
 
 void TensorHandle::Register(Napi::Env env, Napi::Object exports) {
   const Napi::Function constructor = DefineClass(
@@ -123,21 +66,16 @@ Napi::Value TensorHandle::From(const Napi::CallbackInfo& info) {
       count *= static_cast<uint64_t>(size);
       shape.push_back(size);
     }
-    if (!info[0].IsTypedArray()) {
-      throw Error("ERR_DSRL_TENSOR_DTYPE", "Tensor.from needs a typed array");
-    }
-    const auto data = info[0].As<Napi::TypedArray>();
-    napi_typedarray_type found;
-    napi_get_typedarray_info(info.Env(), data, &found, nullptr, nullptr, nullptr, nullptr);
-    if (found != dtype.array || data.ElementLength() != count) {
+    const auto data = elements_of(info[0]);
+    if (!data) throw Error("ERR_DSRL_TENSOR_DTYPE", "Tensor.from needs a typed array");
+    if (data->type != dtype.array || data->count != count) {
       throw Error("ERR_DSRL_TENSOR_SHAPE",
                   std::string("the data does not fit: expected ") + std::to_string(count) +
-                      " elements of " + dtype.name + ", found " +
-                      std::to_string(data.ElementLength()) + " in another or the same dtype");
+                      " elements of " + dtype.name + ", found " + std::to_string(data->count) +
+                      " in another or the same dtype");
     }
     const at::Tensor tensor = at::empty(shape, dtype.type);
-    const auto* bytes = static_cast<const uint8_t*>(data.ArrayBuffer().Data()) + data.ByteOffset();
-    if (count > 0) std::memcpy(tensor.mutable_data_ptr(), bytes, tensor.nbytes());
+    if (count > 0) std::memcpy(tensor.mutable_data_ptr(), data->bytes, tensor.nbytes());
     return wrap(info.Env(), tensor);
   });
 }
@@ -190,15 +128,9 @@ Napi::Value TensorHandle::View(const Napi::CallbackInfo& info) {
 Napi::Value TensorHandle::Read(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const at::Tensor host = tensor_.to(at::kCPU).contiguous();
-    const DtypeInfo& dtype = dtype_of(host.scalar_type());
-    const auto count = static_cast<size_t>(host.numel());
-    if (!info[0].IsUndefined()) {
-      copy_to(writable(info[0], dtype, count), host);
-      return info[0];
-    }
-    Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(info.Env(), host.nbytes());
-    copy_to(static_cast<uint8_t*>(buffer.Data()), host);
-    return typed_array(info.Env(), dtype, buffer, count);
+    if (info[0].IsUndefined()) return values_of(info.Env(), host);
+    copy_into(info[0], host);
+    return info[0];
   });
 }
 

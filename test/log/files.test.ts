@@ -5,12 +5,12 @@ import { EnvironmentSetupError, RuntimeFailure } from '../../lib/errors.js';
 import { AppendFile, replaceFile } from '../../lib/log/files.js';
 import { temporaryFolder } from './support/folder.js';
 
-test('appends behind what is there, and makes the folder', () => {
+test('appends behind what is there, and makes the folder', async () => {
   const path = join(temporaryFolder(), 'a', 'b', 'log');
   for (const text of ['one\n', 'two\n']) {
     const file = new AppendFile(path);
     file.append(Buffer.from(text));
-    file.flush();
+    await file.flush();
     file.close();
   }
   expect(readFileSync(path, 'utf8')).toBe('one\ntwo\n');

@@ -1,4 +1,13 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -129,6 +138,24 @@ describe.skipIf(ffmpeg?.name.startsWith('ffmpeg') !== true)("the system's ffmpeg
 });
 
 describe('ffmpeg', () => {
+  it('begins where a process that was killed left a part, and lets the living be', async () => {
+    const { pid } = spawnSync(process.execPath, ['--version']); // it has ended
+    const { env } = pretendFfmpeg(newFolder());
+    const folder = newFolder();
+    mkdirSync(folder);
+    const [dead, alive] = [pid, process.ppid].map((id) => `.video-${id}-0.unfinished`);
+    for (const name of [dead, alive, 'notes']) writeFileSync(join(folder, name as string), 'x');
+    const studio = new VideoStudio(
+      (text) => expect.fail(text),
+      () => findEncoder(env),
+    );
+    const video = studio.video(folder, 20);
+    await video.add(picture(0));
+    await video.finish(join(folder, 'a.mp4'));
+    await studio.close();
+    expect(filesOf(folder)).toEqual([alive, 'a.mp4', 'notes']);
+  });
+
   it('is preferred, and gets every frame as it is', async () => {
     const { env, calls } = pretendFfmpeg(newFolder());
     const made = await make(() => findEncoder(env));

@@ -122,6 +122,20 @@ describe('inference', () => {
     expect(await policy.infer(typed, { noise: noise() })).toEqual(expected);
   });
 
+  test.each(['tidy', 'mess'])(
+    // known, and one that asks the tokenizer first
+    'the arrays are free again as soon as the call is made (%s)',
+    async (prompt) => {
+      const expected = await policy.infer({ ...observation(), prompt }, { noise: noise() });
+      const fresh = await Policy.load(SHIPPED, { device: 'cpu' });
+      const { images, state } = observation();
+      const [robot, start] = [Array.from(state), noise()];
+      const call = fresh.infer({ images, state: robot, prompt }, { noise: start });
+      for (const array of [images.main as Uint8Array, robot, start]) array.fill(0);
+      expect(await call).toEqual(expected);
+    },
+  );
+
   test('overlapping calls each get their own answer', async () => {
     const calls = [0, 1, 2, 3].map((index) =>
       policy.infer(observation(index), { noise: noise(index) }),

@@ -168,6 +168,48 @@ describe('a native policy', () => {
     expect(row(unseen, 1)).toEqual(row(masked, 1));
   });
 
+  test('takes values in place of handles, and gives values', async () => {
+    const half = pixels.length / 2;
+    const values = {
+      images: [{ rows: [pixels.slice(0, half), pixels.slice(half)], height: 64, width: 64 }],
+      state: given.state.read() as Float32Array,
+      tokens: given.tokens.read() as BigInt64Array,
+      tokenMask: given.tokenMask.read() as Uint8Array,
+    };
+    const start = uniform(2 * 5 * 32);
+    const handle = Tensor.from(runtime, start, [2, 5, 32], 'float32');
+    const expected = (await policy.sample(given, handle)).read();
+    expect(await policy.infer(values, start)).toEqual(expected);
+    expect(await policy.infer({ ...values, state: given.state }, handle)).toEqual(expected);
+    const out = new Float32Array(2 * 5 * 7);
+    expect(policy.inferSync(values, start, out)).toBe(out);
+    expect(out).toEqual(expected);
+  });
+
+  test.each<[string, object, Float32Array, string]>([
+    ['a part of a row of state', { state: new Float32Array(12) }, uniform(320), 'rows of 8'],
+    ['doubles', { state: new Float64Array(16) }, uniform(320), 'that of float32'],
+    ['another batch of tokens', { tokens: new BigInt64Array(6) }, uniform(320), 'tokens Long'],
+    ['a part of a noise', {}, uniform(300), 'rows of 160'],
+    [
+      'a picture of other bytes',
+      { images: [{ rows: [pixels], height: 64, width: 64 }] },
+      uniform(320),
+      'picture 0 has not 12288 bytes',
+    ],
+    [
+      'a picture without a size',
+      { images: [{ rows: [pixels], height: 64, width: Number.NaN }] },
+      uniform(320),
+      'no width',
+    ],
+  ])('refuses %s', async (_, change, start, named) => {
+    await expect(policy.infer({ ...given, ...change }, start)).rejects.toThrow(named);
+    const out = new Float32Array(70).fill(7);
+    expect(() => policy.inferSync({ ...given, ...change }, start, out)).toThrow(named);
+    expect(out.every((value) => value === 7)).toBe(true);
+  });
+
   test('stops between two steps with the reason of the signal', async () => {
     const reason = new Error('enough');
     const never = await policy.sample(given, noise(2), 4, AbortSignal.abort(reason)).catch(String);

@@ -90,6 +90,14 @@ test('another frozen policy than that of the training is refused', async () => {
   });
 });
 
+test('agent and policy see one picture, whatever happens to its array meanwhile', async () => {
+  using policy = await Policy.load(run, { device: 'cpu' });
+  const main = Uint8Array.from(pixels);
+  const call = policy.infer({ ...observation, images: { main } });
+  main.fill(0);
+  expect((await call).actions).toEqual(await byHand(true));
+});
+
 test('inferSync steers as infer does, with the mean and with draws', async () => {
   using waiting = await Policy.load(run, { device: 'cpu' });
   using blocking = await Policy.load(run, { device: 'cpu' });

@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { Policy, policyService, RemotePolicy, serve } from '../../lib/index.js';
 import { NdArray, type Packable, WireClient } from '../../lib/serve/index.js';
+import { editedPolicy } from '../support/policy.js';
 
 const policy = await Policy.load('policies/tabletop', { device: 'cpu', seed: 3 });
 const server = await serve(policy, { port: 0 });
@@ -22,8 +23,8 @@ function request(changes: Record<string, Packable> = {}): Record<string, Packabl
   };
 }
 
-async function refusal(message: Packable): Promise<string> {
-  const client = new WireClient(server.url, {});
+async function refusal(message: Packable, url = server.url): Promise<string> {
+  const client = new WireClient(url, {});
   try {
     await client.request(message);
   } catch (error) {
@@ -109,4 +110,19 @@ test('a missing key is an error that names the keys there are', async () => {
   const message = await refusal(rest);
   expect(message).toContain('ERR_DSRL_WIRE_KEYS: the observation has no `observation/state`');
   expect(message).toContain('it has observation/image, observation/wrist_image, prompt');
+});
+
+test('what the client is told names no folder of the server', async () => {
+  const tokenizer = { kind: 'sentencepiece', file: null, convention: 'openpi', sha256: null };
+  const folder = editedPolicy((json) => Object.assign(json, { tokenizer }));
+  using lacking = await Policy.load(folder, { device: 'cpu' });
+  const other = await serve(lacking, { port: 0 });
+  try {
+    const message = await refusal(request({ prompt: 'a new one' }), other.url);
+    expect(message).toContain('ERR_DSRL_POLICY_TOKENIZER: the policy tabletop has no tokenizer');
+    expect(message).toContain('there is no paligemma_tokenizer.model');
+    expect(message).not.toContain(folder);
+  } finally {
+    await other.close();
+  }
 });

@@ -33,7 +33,7 @@ test('training leaves the policy as it was: its file, its actions, and no optimi
   const before = (await policy.sample(scene, noise)).read();
   const checksums = await policy.parameterChecksums();
   const untrained = join(root, 'untrained.safetensors');
-  learner.saveAgent(untrained);
+  await learner.saveAgent(untrained);
 
   await rollOut(session, 3, undefined);
   await learner.update(5, session.replay);
@@ -41,12 +41,12 @@ test('training leaves the policy as it was: its file, its actions, and no optimi
   expect((await policy.sample(scene, noise)).read()).toEqual(before);
   expect(await policy.parameterChecksums()).toEqual(checksums);
   const trained = join(root, 'trained.safetensors');
-  learner.saveAgent(trained);
+  await learner.saveAgent(trained);
   expect(sha256(trained)).not.toBe(sha256(untrained));
   expect(sha256(MODEL)).toBe(hash);
 
   const optimizer = join(root, 'optimizer.safetensors');
-  learner.saveOptimizer(optimizer);
+  await learner.saveOptimizer(optimizer);
   const { actor, critic } = learner.parameterCounts;
   const values = [...readSafetensors(optimizer).values()].map(({ shape }) =>
     shape.reduce((product, size) => product * size, 1),

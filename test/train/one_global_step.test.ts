@@ -167,9 +167,9 @@ function saved(folder: string): Saved {
 async function byLoop(config: Config, backend: VecEnvBackend, first?: number): Promise<Saved> {
   const learner = await loop(config, backend, first);
   const folder = mkdtempSync(join(root, 'loop-'));
-  learner.saveAgent(join(folder, 'agent.safetensors'));
-  learner.saveTarget(join(folder, 'target.safetensors'));
-  learner.saveOptimizer(join(folder, 'optimizer.safetensors'));
+  await learner.saveAgent(join(folder, 'agent.safetensors'));
+  await learner.saveTarget(join(folder, 'target.safetensors'));
+  await learner.saveOptimizer(join(folder, 'optimizer.safetensors'));
   return saved(folder);
 }
 

@@ -179,10 +179,15 @@ export class Policy implements Disposable {
     return this.frozen.inferSync(batch, initial, out, numSteps);
   }
 
-  /** Turns a prompt into tokens before `inferSync` needs them. */
-  async prepare(prompt: string): Promise<void> {
+  /**
+   * Turns a prompt into tokens before `inferSync` needs them. The first new prompt opens the
+   * tokenizer, which a signal does not stop: the promise rejects when it is open.
+   */
+  async prepare(prompt: string, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    signal?.throwIfAborted();
     this.refuseDisposed();
     await this.frozen.prepare(prompt);
+    signal?.throwIfAborted();
   }
 
   /** Gives the weights back once no call is under way. Idempotent; later calls are errors. */

@@ -112,6 +112,9 @@ describe('inferSync', () => {
         message: expect.stringContaining('`wave` has no tokens yet'),
       }),
     );
+    const signal = AbortSignal.abort(new Error('not now'));
+    await expect(fresh.prepare('wave', { signal })).rejects.toThrow('not now');
+    expect(() => fresh.inferSync(wave, out)).toThrow('no tokens yet');
     await fresh.prepare('wave');
     const { actions } = await fresh.infer(wave, { noise: noise() });
     expect(fresh.inferSync(wave, out, { noise: noise() })).toEqual(actions);

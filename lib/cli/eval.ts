@@ -89,7 +89,7 @@ function nameAll(argv: string[]): string[] {
   });
 }
 
-function videoOverrides(choice: string): string[] {
+export function videoOverrides(choice: string): string[] {
   if (!VIDEO_CHOICE.test(choice)) {
     throw usageError('eval', `--video ${choice}: all, failed or task:trial,task:trial,...`);
   }

@@ -1,45 +1,74 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { parseCommand, usageError } from './arguments.js';
 
-const HELP = `Usage: dsrl-native quickstart [key=value ...]
+const HELP = `Usage: dsrl-native quickstart [recipe] [key=value ...] [options]
 
-Success of the small policy that ships, a training of about a minute, and the success after it. The
-last line of stdout is one JSON object; everything else goes to stderr.
+Success of a small policy that ships, a training of its recipe (tabletop), and the success after it.
+The last line of stdout is one JSON object; everything else goes to stderr.
+
+      --run-dir DIR   the run's folder; a run that is there is gone on with
+      --video CHOICE  films these episodes before and after: failed, all or task:trial,...
+  -h, --help
 
 Examples:
   dsrl-native quickstart
   dsrl-native quickstart seed=3
+  dsrl-native quickstart --run-dir runs/first --video 0:0,1:0
 `;
 
-/** Enough that the base's success is known to about 3 points. */
-const BASE_EPISODES = 1000;
+const OPTIONS = { 'run-dir': { type: 'string' }, video: { type: 'string' } } as const;
+
+/** Where episodes cost next to nothing: the base's success is known to about 3 points. */
+const TABLETOP_EPISODES = 1000;
 
 /** `dsrl-native quickstart`: what `npm run quickstart` runs after the set-up. */
 export async function runQuickstart(argv: string[]): Promise<number> {
-  const { values, positionals } = await parseCommand('quickstart', argv, {});
+  const { values, positionals } = await parseCommand('quickstart', argv, OPTIONS);
   if (values.help) {
     process.stdout.write(HELP);
     return 0;
   }
   const { composeAloud, isOverride } = await import('./compose.js');
-  const { refuseUntrainable, resetCount } = await import('../config/index.js');
-  const { evaluateAloud } = await import('./eval.js');
+  const { resetCount } = await import('../config/index.js');
+  const { evaluateAloud, videoOverrides } = await import('./eval.js');
+  const { videosOf } = await import('./eval-videos.js');
+  const { remembered } = await import('./quickstart-base.js');
   const { trainAloud } = await import('./train-aloud.js');
-  const other = positionals.find((word) => !isOverride(word));
-  if (other !== undefined) throw usageError('quickstart', `\`${other}\` is not key=value`);
-  const { config } = composeAloud({ recipe: 'tabletop', overrides: positionals });
-  refuseUntrainable(config);
+  const { planTraining } = await import('./train-plan.js');
+  const overrides = positionals.filter(isOverride);
+  const [recipe = 'tabletop', surplus] = positionals.filter((word) => !isOverride(word));
+  if (surplus !== undefined) throw usageError('quickstart', `\`${surplus}\` is not key=value`);
+  const runDir = values['run-dir'];
+  const begun = runDir !== undefined && existsSync(join(runDir, 'checkpoints'));
+  const plan = planTraining({
+    words: [recipe, ...overrides],
+    file: undefined,
+    ...(begun ? { resume: runDir, runDir: undefined } : { resume: undefined, runDir }),
+    device: undefined,
+  });
+  const filming = values.video === undefined ? [] : videoOverrides(values.video);
+  const { config } = composeAloud({ recipe, overrides: [...overrides, ...filming] });
 
   const say = (text: string) => process.stderr.write(`${text}\n`);
   const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
-  const repeats = Math.ceil(BASE_EPISODES / (resetCount(config.env.eval) ?? BASE_EPISODES));
+  const scenes = resetCount(config.env.eval) ?? TABLETOP_EPISODES;
+  const wanted = config.env.eval.env_type === 'tabletop' ? TABLETOP_EPISODES : scenes;
+  const frozen = {
+    config,
+    checkpoint: null,
+    noise: 'iid' as const,
+    repeats: Math.ceil(wanted / scenes),
+  };
   say('how good is the frozen policy alone, under noise from N(0, I)?');
-  const base = await evaluateAloud({ config, checkpoint: null, noise: 'iid', repeats });
+  const base = await remembered(runDir, config, () => evaluateAloud(frozen));
   say(`the frozen policy succeeds in ${percent(base.success)} of ${base.episodes} episodes`);
 
-  const { summary, stopped } = await trainAloud({ config }, 'auto');
+  const { summary, stopped } = await trainAloud(plan, 'auto');
   if (stopped !== null) throw stopped;
   const { run, checkpoint } = summary;
-  const after = await evaluateAloud({ config, checkpoint, noise: 'iid', repeats: 1 });
+  const trained = { config, checkpoint, noise: 'iid' as const, repeats: 1 };
+  const after = await evaluateAloud(trained);
   say(
     `success ${percent(base.success)} -> ${percent(after.success)} ` +
       `in ${summary.trainSeconds.toFixed(1)} s of training`,
@@ -53,6 +82,9 @@ export async function runQuickstart(argv: string[]): Promise<number> {
     updates: summary.updates,
     run,
     checkpoint,
+    ...(filming.length > 0 && {
+      videos: [frozen, trained].map((it) => resolve(videosOf(it).folder)),
+    }),
   };
   process.stdout.write(`${JSON.stringify(line)}\n`);
   return 0;

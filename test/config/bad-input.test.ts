@@ -5,7 +5,7 @@ describe('files', () => {
   it('that are not there', () => {
     expect(complaint({ file: 'nowhere.yaml' })).toMatchInlineSnapshot(`
       "nowhere.yaml: there is no such file (ERR_DSRL_CONFIG_FILE)
-        check the path, or name a recipe: libero_spatial_dsrl_openpi, tabletop, tabletop_rlinf"
+        check the path, or name a recipe: libero_spatial_dsrl_openpi, libero_spatial_small, tabletop, tabletop_rlinf"
     `);
     expect(complaint({ file: folder }).replaceAll(folder, 'FOLDER')).toMatchInlineSnapshot(`
       "FOLDER is not a file (ERR_DSRL_CONFIG_FILE)
@@ -17,7 +17,7 @@ describe('files', () => {
     `);
     expect(complaint({ recipe: 'unheard' })).toMatchInlineSnapshot(`
       "there is no recipe \`unheard\` (ERR_DSRL_CONFIG_UNKNOWN_RECIPE)
-        recipes: libero_spatial_dsrl_openpi, tabletop, tabletop_rlinf (\`dsrl-native config ls\` lists them.)"
+        recipes: libero_spatial_dsrl_openpi, libero_spatial_small, tabletop, tabletop_rlinf (\`dsrl-native config ls\` lists them.)"
     `);
     expect(complaint({})).toMatchInlineSnapshot(`
       "a configuration comes from a recipe or from a file (ERR_DSRL_CONFIG_SOURCE)

@@ -33,6 +33,7 @@ describe('the recipes of this package', () => {
     const recipes = listRecipes();
     expect(recipes.map(({ name }) => name)).toEqual([
       'libero_spatial_dsrl_openpi',
+      'libero_spatial_small',
       'tabletop',
       'tabletop_rlinf',
     ]);

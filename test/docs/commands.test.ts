@@ -108,6 +108,12 @@ const RUN_ELSEWHERE: Record<string, string> = {
   'dsrl-native debug replay-env': 'test/libero/original.test.ts',
   'dsrl-native debug expert --env libero_spatial': 'test/libero/expert.test.ts',
   'dsrl-native debug demonstrations --out DIR': 'test/libero/demonstrations.test.ts',
+  'dsrl-native debug demonstrations --out demonstrations --episodes 200':
+    'test/libero/demonstrations.test.ts',
+  'OMP_NUM_THREADS=1 python -m libero_small.train_policy --demonstrations DIR --out ../policies/libero_spatial_small':
+    'python/libero_small/test_train_policy.py',
+  'node bench/libero_small.mjs --policy DIR --trials 16': 'bench/libero_small.mjs',
+  'dsrl-native eval libero_spatial_small --policy-only --best-of 32': 'test/train/best_of.test.ts',
   'python libero/compare_replay.py TRACE REPLAY': 'test/libero/original.test.ts',
   'npm run quickstart': '.ci/full',
   'npm run quickstart -- seed=3': '.ci/full',

@@ -39,10 +39,13 @@ const trials = described(
   `a half-open range [first, end] with 0 <= first < end <= ${TRIALS_PER_TASK}`,
 );
 
-/** YAML 1.1 reads an unquoted `off` as False. */
+/** YAML 1.1 reads unquoted `on` and `off` as True and False. */
 const lod = described(
-  z.preprocess((value) => (value === false ? 'off' : value), z.string().min(1)),
-  'a text',
+  z.preprocess(
+    (value) => (typeof value === 'boolean' ? (value ? 'on' : 'off') : value),
+    z.enum(['off', 'on']),
+  ),
+  'off or on',
 );
 
 /** `env.train` or `env.eval`. */

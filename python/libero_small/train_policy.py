@@ -1,7 +1,7 @@
 """Trains the small Pi0 for LIBERO-Spatial on recorded demonstrations.
 
 dsrl-native debug demonstrations --out DIR ...
-python -m libero.train_policy --demonstrations DIR --out ../policies/libero_spatial_small
+python -m libero_small.train_policy --demonstrations DIR --out ../policies/libero_spatial_small
 
 The prompt is cut to its first tokens, which are the same for all tasks: it says nothing that the
 picture does not say, because the demonstrations fetch either bowl under the same prompt, and each
@@ -20,8 +20,7 @@ import torch
 from pi0 import artefact
 from pi0.flow_matching import Frames, Schedule, statistics, train
 from pi0.model import Pi0Config
-
-from .safetensors_file import read_tensors
+from pi0.safetensors_file import read_tensors
 
 CONFIG = Pi0Config(
     image_size=64,
@@ -45,6 +44,8 @@ CAMERAS = ["main", "wrist"]
 PROMPT_TOKENS = 6
 # The noise picks the bowl in the first chunk, so its frames are drawn more often.
 FIRST_STEPS, FIRST_WEIGHT = 8, 2.0
+TARGET = 0  # of `errand`
+HOLDING = 0.014  # fingers this near to each other hold the rim of a bowl
 
 
 @dataclass
@@ -56,16 +57,30 @@ class Demonstrations:
     steps: np.ndarray  # i32 [F], of the episode
 
 
+def teaches(shard: dict[str, np.ndarray]) -> np.ndarray:
+    """Without the frames from the grasp on of the episodes that fetch the other bowl. With a bowl in
+    the hand the two errands look alike, and a policy that was taught both sets the target down
+    beside the plate; taught one, it carries to the plate whatever it holds."""
+    other = shard["errand"] != TARGET
+    opening = shard["state"][:, 6] - shard["state"][:, 7]  # metres, between the fingers
+    held = other & (opening < HOLDING)
+    grasped = np.full(1 + shard["episode"].max(), np.iinfo(np.int32).max)
+    np.minimum.at(grasped, shard["episode"][held], shard["step"][held])
+    return shard["step"] < np.where(other, grasped[shard["episode"]], np.iinfo(np.int32).max)
+
+
 def load(folders: dict[Path, dict]) -> Demonstrations:
     """What these folders hold, with the manifest of each."""
     shards = [
-        read_tensors(folder / shard["file"])
+        {name: it.numpy() for name, it in read_tensors(folder / shard["file"]).items()}
         for folder, manifest in folders.items()
         for shard in manifest["shards"]
     ]
 
+    kept = [teaches(shard) for shard in shards]
+
     def joined(name: str) -> np.ndarray:
-        return np.concatenate([shard[name] for shard in shards])
+        return np.concatenate([shard[name][rows] for shard, rows in zip(shards, kept, strict=True)])
 
     return Demonstrations(
         pictures=np.stack([joined(camera) for camera in CAMERAS], 1),
@@ -125,7 +140,7 @@ def main() -> None:
         action_stats=stats[1],
         num_steps=4,
         provenance={
-            "command": f"python -m libero.train_policy --seed {args.seed} --steps {args.steps} "
+            "command": f"python -m libero_small.train_policy --seed {args.seed} --steps {args.steps} "
             f"--lr {args.lr}",
             "demonstrations": [
                 {k: v for k, v in manifest.items() if k not in ("prompts", "shards")}

@@ -1,0 +1,48 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, expect, it } from 'vitest';
+
+const program = fileURLToPath(new URL('../../bin/dsrl-native.js', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'dsrl-quickstart-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Its one line, and what it said. */
+function quickstart(...words: string[]) {
+  const short = ['algorithm.update_epoch=2', 'env.train.total_num_envs=2'];
+  const command = [program, 'quickstart', '--run-dir', 'run', ...short, ...words];
+  const { status, stdout, stderr } = spawnSync(process.execPath, command, {
+    cwd: folder,
+    encoding: 'utf8',
+  });
+  expect(status, stderr).toBe(0);
+  return { line: JSON.parse(stdout), stderr };
+}
+
+it('goes on with the run when it is typed again, and remembers the base', () => {
+  const { line, stderr } = quickstart('runner.max_steps=1', '--video', '2:0');
+  expect(line).toMatchObject({ episodes: 100, updates: 2, run: join(folder, 'run') });
+  expect(stderr).toContain('evaluating 1000 episodes');
+  // Before, each of 10 times, and after.
+  const films = line.videos.map((videos: string) => readdirSync(videos));
+  expect(films.map(({ length }: string[]) => length)).toEqual([10, 1]);
+  expect(films[1][0]).toMatch(/^task2_trial00_/);
+
+  const again = quickstart('runner.max_steps=2');
+  expect(again.line).toMatchObject({ base_success: line.base_success, updates: 4 });
+  expect(again.line.train_seconds).toBeGreaterThan(line.train_seconds);
+  expect(again.stderr).not.toContain('evaluating 1000 episodes');
+
+  // Another question than the one that is remembered.
+  const other = quickstart('runner.max_steps=2', 'env.eval.trials=[25,50]');
+  expect(other.stderr).toContain('evaluating 1000 episodes');
+});
+
+it('takes no second recipe', () => {
+  const command = [program, 'quickstart', 'tabletop', 'tabletop_rlinf'];
+  const { status, stderr } = spawnSync(process.execPath, command, { encoding: 'utf8' });
+  expect({ status, stderr }).toMatchObject({ status: 2 });
+  expect(stderr).toContain('tabletop_rlinf');
+});

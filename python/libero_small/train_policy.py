@@ -11,14 +11,14 @@ byte of it would cost a token of the prefix.
 import argparse
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from pi0 import artefact
-from pi0.flow_matching import Frames, Schedule, statistics, train
+from pi0.flow_matching import Frames, Schedule, frame_statistics, provenance, train
 from pi0.model import Pi0Config
 from pi0.safetensors_file import read_tensors
 
@@ -48,15 +48,6 @@ TARGET = 0  # of `errand`
 HOLDING = 0.014  # fingers this near to each other hold the rim of a bowl
 
 
-@dataclass
-class Demonstrations:
-    pictures: np.ndarray  # u8 [F,2,64,64,3], main and wrist
-    states: np.ndarray  # f32 [F,8]
-    actions: np.ndarray  # f32 [F,8,7]
-    tasks: np.ndarray  # i32 [F]
-    steps: np.ndarray  # i32 [F], of the episode
-
-
 def teaches(shard: dict[str, np.ndarray]) -> np.ndarray:
     """Without the frames from the grasp on of the episodes that fetch the other bowl. With a bowl in
     the hand the two errands look alike, and a policy that was taught both sets the target down
@@ -69,37 +60,26 @@ def teaches(shard: dict[str, np.ndarray]) -> np.ndarray:
     return shard["step"] < np.where(other, grasped[shard["episode"]], np.iinfo(np.int32).max)
 
 
-def load(folders: dict[Path, dict]) -> Demonstrations:
-    """What these folders hold, with the manifest of each."""
+def load(folders: dict[Path, dict], prompts: dict[int, str]) -> Frames:
+    """What these folders hold, with the manifest of each; the prompts by task."""
     shards = [
         {name: it.numpy() for name, it in read_tensors(folder / shard["file"]).items()}
         for folder, manifest in folders.items()
         for shard in manifest["shards"]
     ]
-
     kept = [teaches(shard) for shard in shards]
 
     def joined(name: str) -> np.ndarray:
         return np.concatenate([shard[name][rows] for shard, rows in zip(shards, kept, strict=True)])
 
-    return Demonstrations(
-        pictures=np.stack([joined(camera) for camera in CAMERAS], 1),
-        states=joined("state"),
-        actions=joined("actions"),
-        tasks=joined("task"),
-        steps=joined("step"),
-    )
-
-
-def frames_of(demos: Demonstrations, prompts: dict[int, str]) -> Frames:
     places = {task: row for row, task in enumerate(prompts)}
     tokens = np.array([artefact.byte_tokens(text)[:PROMPT_TOKENS] for text in prompts.values()])
     return Frames(
-        pictures=demos.pictures,
-        states=demos.states,
-        actions=demos.actions,
-        weights=np.where(demos.steps < FIRST_STEPS, FIRST_WEIGHT, 1.0),
-        prompts=np.array([places[task] for task in demos.tasks]),
+        pictures=np.stack([joined(camera) for camera in CAMERAS], 1),
+        states=joined("state"),
+        actions=joined("actions"),
+        weights=np.where(joined("step") < FIRST_STEPS, FIRST_WEIGHT, 1.0),
+        prompts=np.array([places[task] for task in joined("task")]),
         tokens=tokens,
         token_mask=np.ones_like(tokens, bool),
     )
@@ -119,15 +99,12 @@ def main() -> None:
         folder: json.loads((folder / "demonstrations.json").read_text())
         for folder in args.demonstrations
     }
-    demos = load(folders)
     prompts = {int(k): text for it in folders.values() for k, text in it["prompts"].items()}
-    stats = (
-        statistics(demos.states, constant_std=1.0),
-        statistics(demos.actions.reshape(-1, 7), constant_std=0.01),
-    )
+    frames = load(folders, prompts)
+    stats = frame_statistics(frames)
     schedule = Schedule(args.steps, args.lr, frames=48, bfloat16=True, shift=1)
     began = time.monotonic()
-    model, loss = train(CONFIG, frames_of(demos, prompts), stats, schedule)
+    model, loss = train(CONFIG, frames, stats, schedule)
     artefact.write(
         args.out,
         model,
@@ -146,15 +123,9 @@ def main() -> None:
                 {k: v for k, v in manifest.items() if k not in ("prompts", "shards")}
                 for manifest in folders.values()
             ],
-            "frames": len(demos.states),
+            "frames": len(frames.states),
             "schedule": asdict(schedule),
-            "torch": torch.__version__.split("+")[0],
-            "numpy": np.__version__,
-            "threads": torch.get_num_threads(),
-            "train_seconds": round(time.monotonic() - began),
-            "final_loss": round(loss, 5),
-            "parameters": sum(p.numel() for p in model.parameters()),
-            "sizes": asdict(CONFIG),
+            **provenance(CONFIG, model, loss, began),
         },
     )
 

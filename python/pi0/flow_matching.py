@@ -8,7 +8,7 @@ import copy
 import math
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -52,6 +52,15 @@ def statistics(x: np.ndarray, constant_std: float) -> dict[str, list[float]]:
     std = x.std(0)
     std[std < 1e-3] = constant_std
     return {"mean": x.mean(0).tolist(), "std": std.tolist()}
+
+
+def frame_statistics(frames: Frames) -> tuple[dict, dict]:
+    """Of states and of actions. A constant state keeps its unit; a constant action, which the policy
+    has to reproduce, is held to a hundredth of one."""
+    return (
+        statistics(frames.states, constant_std=1.0),
+        statistics(frames.actions.reshape(-1, ACTION_DIM), constant_std=0.01),
+    )
 
 
 def normalise(x: np.ndarray, stats: dict[str, list[float]], width: int) -> Tensor:
@@ -145,3 +154,16 @@ def train(
             seconds = time.monotonic() - began
             print(f"step {step} loss {smoothed:.4f} {seconds:.0f} s", file=sys.stderr, flush=True)
     return average.eval(), smoothed
+
+
+def provenance(config: Pi0Config, model: Pi0, loss: float, began: float) -> dict:
+    """What policy.json says of a training; `began` by time.monotonic()."""
+    return {
+        "torch": torch.__version__.split("+")[0],
+        "numpy": np.__version__,
+        "threads": torch.get_num_threads(),
+        "train_seconds": round(time.monotonic() - began),
+        "final_loss": round(loss, 5),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "sizes": asdict(config),
+    }

@@ -5,14 +5,13 @@ python -m tabletop.train_policy --out ../policies/tabletop
 
 import argparse
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from pi0 import artefact
-from pi0.flow_matching import Frames, Schedule, statistics, train
+from pi0.flow_matching import Frames, Schedule, frame_statistics, provenance, train
 from pi0.model import Pi0Config
 
 from .demonstrations import Demonstrations, record
@@ -65,12 +64,10 @@ def main() -> None:
     torch.manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
     demos = record(args.per_task, args.target_probability, CONFIG.horizon, rng)
-    stats = (
-        statistics(demos.states, constant_std=1.0),
-        statistics(demos.actions.reshape(-1, 7), constant_std=0.01),
-    )
+    frames = frames_of(demos)
+    stats = frame_statistics(frames)
     began = time.monotonic()
-    model, loss = train(CONFIG, frames_of(demos), stats, Schedule(args.steps, args.lr))
+    model, loss = train(CONFIG, frames, stats, Schedule(args.steps, args.lr))
     command = (
         f"python -m tabletop.train_policy --seed {args.seed} --steps {args.steps} --lr {args.lr} "
         f"--per-task {args.per_task} --target-probability {args.target_probability}"
@@ -88,13 +85,7 @@ def main() -> None:
         provenance={
             "command": command,
             "seed": args.seed,
-            "torch": torch.__version__.split("+")[0],
-            "numpy": np.__version__,
-            "threads": torch.get_num_threads(),
-            "train_seconds": round(time.monotonic() - began),
-            "final_loss": round(loss, 5),
-            "parameters": sum(p.numel() for p in model.parameters()),
-            "sizes": asdict(CONFIG),
+            **provenance(CONFIG, model, loss, began),
         },
     )
 

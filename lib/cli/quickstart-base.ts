@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Config } from '../config/index.js';
+import { replaceFile } from '../log/files.js';
 import type { EvaluationResult } from '../train/index.js';
 
 /**
@@ -22,8 +23,6 @@ export async function remembered(
   }
   const result = await evaluate();
   mkdirSync(dirname(file), { recursive: true });
-  // Under a temporary name first: a file that is there is whole.
-  writeFileSync(`${file}.unfinished`, `${JSON.stringify({ asked, result }, null, 2)}\n`);
-  renameSync(`${file}.unfinished`, file);
+  replaceFile(file, `${JSON.stringify({ asked, result }, null, 2)}\n`);
   return result;
 }

@@ -57,7 +57,8 @@ export async function runQuickstart(argv: string[]): Promise<number> {
     device: undefined,
   });
   const filming = values.video === undefined ? [] : videoOverrides(values.video);
-  const { config } = composeAloud({ recipe, overrides: [...overrides, ...filming] });
+  const filmed = { recipe, overrides: [...overrides, ...filming] };
+  const { config } = filming.length === 0 ? plan : composeAloud(filmed);
 
   const say = (text: string) => process.stderr.write(`${text}\n`);
   const percent = (value: number) => `${(100 * value).toFixed(1)} %`;

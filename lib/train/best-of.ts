@@ -1,11 +1,13 @@
 import { resetCount } from '../config/index.js';
-import { randomUniform, Tensor } from '../native/index.js';
+import { type Runtime, Tensor } from '../native/index.js';
 import { configuredResets, createBackend, waveSize } from './environments.js';
 import {
   type EvaluationRequest,
   runWave,
   successByTask,
   type TaskResult,
+  uniformNoise,
+  type WaveNoise,
   wilson,
 } from './evaluation.js';
 
@@ -30,11 +32,12 @@ export interface BestOfResult {
  * the scenes that are solved here; one that picks it anew each chunk may do somewhat better.
  *
  * A scene is tried until it is solved. Its k-th noise depends on the seed, the scene's place in the
- * list and k alone. `onProgress` is told the scenes that are
- * solved; the request's `agent`, `noise`, `repeats` and `videos` are not used.
+ * list and k alone. `onProgress` is told the scenes that are solved; the request's `agent`,
+ * `noise`, `repeats` and `videos` are not used.
  */
 export async function bestOf(request: EvaluationRequest, noises: number): Promise<BestOfResult> {
   const { config, runtime, policy, signal } = request;
+  const { noise_dim: size } = policy.metadata;
   const { total_num_envs: asked } = config.env.eval;
   const width = Math.min(waveSize(config), asked, resetCount(config.env.eval) ?? asked);
   const backend = await createBackend(runtime, config, 'eval', width, policy.metadata.cameras);
@@ -43,16 +46,14 @@ export async function bestOf(request: EvaluationRequest, noises: number): Promis
     const scenes = resets.map((reset, place) => ({ ...reset, place, success: false, tries: 0 }));
     for (let k = 0; k < noises; k++) {
       const open = scenes.filter(({ success }) => !success);
+      if (open.length === 0) break;
+      const drawn = uniformNoise(request, 'eval.best_of', k, scenes.length);
       for (let start = 0; start < open.length; start += width) {
         signal?.throwIfAborted();
         request.onProgress?.(scenes.length - open.length, scenes.length);
         const wave = open.slice(start, start + width);
-        const noise = constantNoise(
-          request,
-          k,
-          wave.map(({ place }) => place),
-          scenes.length,
-        );
+        const rows = wave.map(({ place }) => drawn.subarray(place * size, (place + 1) * size));
+        const noise = constantNoise(runtime, rows);
         const episodes = await runWave(request, backend, wave, noise, undefined);
         for (const { task, trial, success } of episodes) {
           const scene = wave.find((it) => it.task === task && it.trial === trial);
@@ -77,30 +78,13 @@ export async function bestOf(request: EvaluationRequest, noises: number): Promis
 }
 
 /** The same noise at every decision; rows beyond the scenes are those of environments that wait. */
-function constantNoise(
-  { config, runtime, policy }: EvaluationRequest,
-  k: number,
-  places: readonly number[],
-  scenes: number,
-) {
-  const width = policy.metadata.noise_dim;
-  const bound = config.actor.model.openpi.dsrl_noise_magnitude;
-  const drawn = randomUniform(runtime, BigInt(config.seed), 'eval.best_of', k, scenes, width);
-  const uniform = Float32Array.from(drawn.read() as Float32Array);
-  drawn.dispose();
-  const values = (envs: number) => {
-    const rows = new Float32Array(envs * width);
-    for (const [env, place] of places.entries()) {
-      const row = uniform.subarray(place * width, (place + 1) * width);
-      rows.set(
-        row.map((value) => bound * (2 * value - 1)),
-        env * width,
-      );
-    }
-    return rows;
-  };
+function constantNoise(runtime: Runtime, rows: readonly Float32Array[]): WaveNoise {
   return {
-    next: async (_: unknown, envs: number) =>
-      Tensor.from(runtime, values(envs), [envs, width], 'float32'),
+    next: async (_, envs) => {
+      const width = rows[0]?.length ?? 0;
+      const values = new Float32Array(envs * width);
+      for (const [env, row] of rows.entries()) values.set(row, env * width);
+      return Tensor.from(runtime, values, [envs, width], 'float32');
+    },
   };
 }

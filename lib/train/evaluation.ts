@@ -141,6 +141,8 @@ export async function runWave(
   return episodes;
 }
 
+const STREAM = 'eval.noise';
+
 /** The noise of each decision: the agent's mean, or draws of a stream of the evaluation's own. */
 class NoiseSource implements WaveNoise {
   readonly #request: EvaluationRequest;
@@ -151,7 +153,7 @@ class NoiseSource implements WaveNoise {
   }
 
   async next(obs: Observation, envs: number): Promise<Tensor<'float32'>> {
-    const { agent, config, policy, noise = 'iid' } = this.#request;
+    const { agent, policy, noise = 'iid' } = this.#request;
     const step = this.#step++;
     if (agent !== null) {
       const { frame, state } = obs;
@@ -160,33 +162,43 @@ class NoiseSource implements WaveNoise {
     const { horizon, noise_dim: width } = policy.metadata;
     switch (noise) {
       case 'iid': {
-        const values = this.#draw(randomNormal, step, envs, horizon * width);
+        const values = this.#normal(step, envs, horizon * width);
         return this.#tensor(values, [envs, horizon, width]);
       }
       case 'tiled':
-        return this.#tensor(this.#draw(randomNormal, step, envs, width), [envs, width]);
-      case 'uniform': {
-        const bound = config.actor.model.openpi.dsrl_noise_magnitude;
-        const values = this.#draw(randomUniform, step, envs, width);
-        return this.#tensor(
-          values.map((value) => bound * (2 * value - 1)),
-          [envs, width],
-        );
-      }
+        return this.#tensor(this.#normal(step, envs, width), [envs, width]);
+      case 'uniform':
+        return this.#tensor(uniformNoise(this.#request, STREAM, step, envs), [envs, width]);
     }
   }
 
-  #draw(random: typeof randomNormal, step: number, rows: number, columns: number): Float32Array {
+  #normal(step: number, rows: number, columns: number): Float32Array {
     const { runtime, config } = this.#request;
-    const drawn = random(runtime, BigInt(config.seed), 'eval.noise', step, rows, columns);
-    const values = Float32Array.from(drawn.read() as Float32Array);
-    drawn.dispose();
-    return values;
+    return values(randomNormal(runtime, BigInt(config.seed), STREAM, step, rows, columns));
   }
 
   #tensor(values: Float32Array, shape: number[]): Tensor<'float32'> {
     return Tensor.from(this.#request.runtime, values, shape, 'float32');
   }
+}
+
+/** Tiled U(-b, b), b the noise magnitude: [rows, noise_dim] of a stream at a step. */
+export function uniformNoise(
+  { config, runtime, policy }: EvaluationRequest,
+  stream: string,
+  step: number,
+  rows: number,
+): Float32Array {
+  const { noise_dim: width } = policy.metadata;
+  const bound = config.actor.model.openpi.dsrl_noise_magnitude;
+  const drawn = values(randomUniform(runtime, BigInt(config.seed), stream, step, rows, width));
+  return drawn.map((value) => bound * (2 * value - 1));
+}
+
+function values(drawn: Tensor): Float32Array {
+  const read = Float32Array.from(drawn.read() as Float32Array);
+  drawn.dispose();
+  return read;
 }
 
 function summarize(episodes: readonly EpisodeRecord[]): EvaluationResult {

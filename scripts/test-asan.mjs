@@ -15,8 +15,11 @@ import { setup } from './setup.mjs';
 import { countVitest } from './test/counts.mjs';
 import { ADDRESS } from './test/sanitizers.mjs';
 
-/** Tests of the set-up, the configuration, the logs and the documents: they compute nothing. */
-const WITHOUT_ADDON = ['setup', 'torch', 'config', 'log', 'docs'];
+/**
+ * Tests of the set-up, the configuration, the logs and the documents compute nothing, and a tarball
+ * packs a core that it compiles without the sanitizers.
+ */
+const WITHOUT_ADDON = ['setup', 'torch', 'config', 'log', 'docs', 'pack'];
 
 /** Everything that git does not ignore, and what the set-up made of it. */
 function copyCheckout(copy, addon) {

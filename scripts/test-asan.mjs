@@ -6,7 +6,7 @@
 // A copy of the checkout under build/ holds the instrumented addon as its own: neither the tests nor
 // the package know of it, and the addon of the checkout stays as it is.
 
-import { cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildNative, outputDir } from './build-native.mjs';
 import { ask, buildDir, main, root, SetupError } from './setup/steps.mjs';
@@ -34,6 +34,7 @@ function copyCheckout(copy, addon) {
   }
   for (const name of ['node_modules', '.venv']) symlinkSync(join(root, name), join(copy, name));
   symlinkSync(addon, join(copy, 'build'));
+  copyFileSync(join(buildDir, 'torch.json'), join(addon, 'torch.json')); // the set-up's choice
 }
 
 await main(import.meta.url, async (args) => {

@@ -87,7 +87,7 @@ describe('debug replay-updates beside the independent reference', () => {
       const { name, output } = outputs[index] ?? {};
       compared.set(`${name}/${output}`, found);
     }
-  }, 300_000);
+  }, 1_200_000); // under a sanitizer, minutes
 
   it.each(scenarios)('agrees with it: $name ($about)', ({ name }) => {
     const { status, stderr } = ended.get(name) ?? {};

@@ -80,8 +80,9 @@ export class PolicyServer {
         response.end(healthy ? 'OK\n' : 'Not found\n');
       },
     );
-    // Beyond this Node itself drops connections: they cost a socket each before their handshake.
-    this.http.maxConnections = 2 * maxClients + 16;
+    // Beyond this Node itself drops connections, without the 503 that the others get: they cost a
+    // socket each before their handshake.
+    this.http.maxConnections = 2 * maxClients + 1024;
     this.http.on('upgrade', (request, socket, head) => {
       socket.on('error', () => {});
       if (!this.admits(request)) refuse(socket, 401);

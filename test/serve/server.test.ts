@@ -203,7 +203,7 @@ test('refused clients that never hang up hold no place', async () => {
     'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
     '\r\n',
   ].join('\r\n');
-  const sockets = Array.from({ length: 30 }, () => {
+  const sockets = Array.from({ length: 1_100 }, () => {
     return connect({ port, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => {});
   });
   try {
@@ -241,6 +241,22 @@ test('1,000 connections leave the clients that are in served', async () => {
   await sleep(300);
   expect(actionsOf(await served.request(observation([1, 2])))).toEqual([12, 1, 2, 1]);
   for (const socket of sockets) socket.destroy();
+});
+
+test('each of 1,000 clients is let in or told 503', async () => {
+  const { server } = await start({ maxClients: 8 });
+  const sockets = Array.from({ length: 1_000 }, () => new WebSocket(server.url));
+  const outcomes = await Promise.all(
+    sockets.map(async (socket) => {
+      return new Promise<string>((resolve) => {
+        socket.once('open', () => resolve('open'));
+        socket.once('error', (error) => resolve(error.message));
+      });
+    }),
+  );
+  expect(new Set(outcomes)).toEqual(new Set(['open', 'Unexpected server response: 503']));
+  expect(outcomes.filter((outcome) => outcome === 'open')).toHaveLength(8);
+  for (const socket of sockets) socket.terminate();
 });
 
 test('a handshake that stops half-way is dropped', async () => {

@@ -20,7 +20,7 @@ export interface SessionOptions {
 
 /**
  * One openpi client. The server speaks first, with the metadata; then every binary frame is a
- * request and gets one answer. Requests of one client are answered one after another, in their order.
+ * request and gets one answer. Requests of one client are answered one by one in their order.
  * While one waits behind another the socket is not read, so that a client that floods fills its own
  * buffers only; with none waiting it is, and pings are answered while the policy computes.
  */

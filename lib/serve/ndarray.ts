@@ -114,8 +114,8 @@ export class NdArray {
 }
 
 /**
- * The one text of an array of numpy (`<U7`: four bytes a character, zeros behind the last); openpi's
- * policies take the prompt so, too. Null for arrays of numbers and for several texts.
+ * The one text of an array of numpy (`<U7`: four bytes a character, zeros behind the last):
+ * openpi's policies take the prompt so, too. Null for arrays of numbers and for several texts.
  *
  * @throws ProtocolError ERR_DSRL_WIRE_ARRAY
  */

@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { RuntimeFailure } from '../errors.js';
+import { unlessAborted } from '../signal.js';
 import { decode, type Packable } from './decode.js';
 import { encode } from './encode.js';
 
@@ -42,12 +44,12 @@ export class WireClient {
   /** @throws RuntimeFailure ERR_DSRL_REMOTE_{UNREACHABLE, FAILED, DISCONNECTED, CLOSED} */
   async request(message: Packable, signal?: AbortSignal): Promise<Packable> {
     signal?.throwIfAborted();
-    const socket = await abortable(this.connect(), signal);
+    const socket = await unlessAborted(signal, this.connect());
     const answer = new Promise<Packable>((resolve, reject) => {
       this.pending.push({ resolve, reject });
     });
     socket.send(encode(message));
-    return abortable(answer, signal);
+    return unlessAborted(signal, answer);
   }
 
   /** Connects unless it is connected. */
@@ -75,9 +77,10 @@ export class WireClient {
       try {
         return await this.open();
       } catch (error) {
+        signal?.throwIfAborted();
         if (performance.now() + pause > deadline || this.closed) throw error;
       }
-      await new Promise((resolve) => setTimeout(resolve, pause));
+      await unlessAborted(signal, sleep(pause));
     }
   }
 
@@ -140,16 +143,6 @@ export class WireClient {
   private lose(error: unknown): void {
     for (const { reject } of this.pending.splice(0)) reject(error);
   }
-}
-
-/** Leaves a promise when the signal is aborted; what it brings later is nobody's. */
-function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }
 
 type Failure = 'UNREACHABLE' | 'FAILED' | 'DISCONNECTED' | 'CLOSED';

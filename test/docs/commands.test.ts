@@ -95,6 +95,7 @@ const RUN_ELSEWHERE: Record<string, string> = {
   'npm run test:asan': '.ci/full',
   'npm run test:learning': '.ci/full',
   'npm run test:sanitizers': '.ci/full',
+  'npm run test:threads': '.ci/full',
   'npm test': '.ci/run',
   'npm run setup': 'scripts/test.mjs',
   'npm run build:native': 'scripts/setup.mjs',

@@ -111,13 +111,3 @@ test('a connection is given up with the reason of the signal', async () => {
   controller.abort('meanwhile');
   await expect(connecting).rejects.toBe('meanwhile');
 });
-
-test('a pause between two attempts ends with the signal', async () => {
-  const server = await start();
-  await server.close();
-  const controller = new AbortController();
-  const { signal } = controller;
-  const connecting = RemotePolicy.connect(server.url, { signal, patienceMs: 600_000 });
-  setTimeout(() => controller.abort('enough'), 300);
-  await expect(connecting).rejects.toBe('enough');
-});

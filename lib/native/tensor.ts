@@ -64,9 +64,27 @@ export class Tensor<D extends DType = DType> implements Disposable {
     return this.#disposed;
   }
 
-  /** The memory itself: host and contiguous only; the same array at every call. */
+  /**
+   * The memory itself: host and contiguous only; the same array at every call.
+   *
+   * @throws UsageError ERR_DSRL_TENSOR_VIEW for another tensor; ERR_DSRL_NO_EXTERNAL_BUFFERS where
+   *   `runtime.zeroCopy` is false, as in Electron: `read` works there
+   */
   view(): TypedArrayOf[D] {
     return translate(() => this.#live.view() as TypedArrayOf[D]);
+  }
+  /**
+   * The memory itself or a copy of it, whichever is possible: for a reader.
+   *
+   * @internal
+   */
+  viewOrRead(): TypedArrayOf[D] {
+    try {
+      return this.view();
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'ERR_DSRL_NO_EXTERNAL_BUFFERS') throw error;
+      return this.read();
+    }
   }
   /**
    * A copy of the values, from any device.

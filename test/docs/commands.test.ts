@@ -84,6 +84,7 @@ const RUN_ELSEWHERE: Record<string, string> = {
   'dsrl-native serve': 'test/serve/command.test.ts',
   'node bench/export_full_size.mjs': 'bench/export_full_size.mjs',
   'node bench/infer.mjs': 'bench/infer.mjs',
+  'node bench/install.mjs': 'bench/install.mjs',
   'node bench/policy.mjs': 'bench/policy.mjs',
   'node bench/policy.mjs --python FILE': 'bench/policy.mjs',
   'npm run prebuild': 'test/pack/tarball.test.ts',

@@ -14,7 +14,7 @@ function readSources(folder: string, pattern: RegExp): Sources {
   return Object.fromEntries(paths.map((path) => [path, readFileSync(join(root, path), 'utf8')]));
 }
 
-/** From the top down. Rooms on one floor do not know each other; errors and deadline are for all. */
+/** From the top down. Rooms on one floor do not know each other; what stands below all is for all. */
 const FLOORS = [
   ['cli'],
   ['index.ts'],
@@ -22,7 +22,7 @@ const FLOORS = [
   ['envs', 'policy', 'log', 'serve', 'config'],
   ['native'],
   ['torch'],
-  ['deadline.ts'],
+  ['deadline.ts', 'signal.ts'],
   ['errors.ts'],
 ];
 

@@ -68,7 +68,7 @@ export async function runSample(argv: string[]): Promise<number> {
   const policy = FrozenPolicy.load(runtime, folder);
   const unfinished = `${out}.unfinished`;
   const sample = (signal: AbortSignal) =>
-    policy.sampleFile(inputs, unfinished, numSteps, signal).catch((error: unknown) => {
+    policy.sampleFile(inputs, unfinished, numSteps, { signal }).catch((error: unknown) => {
       throw explained(error, out);
     });
   try {

@@ -1,5 +1,6 @@
 import { DivergedError, RuntimeFailure, UsageError } from '../errors.js';
 import { type Runtime, Tensor, type VecEnvBackend } from '../native/index.js';
+import { type Abortable, abortable } from '../signal.js';
 import { type EnvironmentFailure, FAILURE, LOSSES_ALLOWED } from './failure.js';
 import { type Film, Filming } from './film.js';
 import { type Observation, toObservation } from './observation.js';
@@ -101,34 +102,54 @@ export class Environments {
     return this.#slots.every(({ done }) => done);
   }
 
-  /** Every environment takes its next reset. */
-  async reset(): Promise<Observation> {
-    const envs = Array.from({ length: this.numEnvs }, (_, env) => env);
-    this.#slots = [];
-    for (const env of envs) this.#slots[env] = this.#nextSlot();
-    this.#losses = envs.map(() => 0);
-    await this.#begin(envs);
-    this.#started = true;
-    return this.observe();
+  /**
+   * Every environment takes its next reset. An abort between two of them gives all of them back:
+   * the next call is another `reset` or a `load`.
+   */
+  reset({ signal }: Abortable = {}): Promise<Observation> {
+    return this.#anew(signal, async () => {
+      const envs = Array.from({ length: this.numEnvs }, (_, env) => env);
+      this.#slots = [];
+      for (const env of envs) this.#slots[env] = this.#nextSlot();
+      this.#losses = envs.map(() => 0);
+      await this.#begin(envs, signal);
+      this.#started = true;
+      return this.observe({ signal });
+    });
   }
 
   /** With `autoReset` goes on where the last rollout stopped, otherwise resets all of them. */
-  startRollout(): Promise<Observation> {
-    return this.#options.autoReset && this.#started ? this.observe() : this.reset();
+  startRollout(options: Abortable = {}): Promise<Observation> {
+    return this.#options.autoReset && this.#started ? this.observe(options) : this.reset(options);
   }
 
   /** What the environments show now. */
-  async observe(): Promise<Observation> {
+  observe({ signal }: Abortable = {}): Promise<Observation> {
     const { backend, runtime, frameSize } = this.#options;
-    const running = this.#slots.map(({ done }) => !done);
-    return toObservation(runtime, await backend.observe(), frameSize, this.#prompts(), running);
+    const look = async () => {
+      const shown = await backend.observe({ signal });
+      const running = this.#slots.map(({ done }) => !done);
+      return toObservation(runtime, shown, frameSize, this.#prompts(), running);
+    };
+    return abortable(signal, look, { discard: (late) => late.dispose() });
   }
 
   /**
+   * A chunk that has begun is completed, with the resets behind it, and counts. An abort rejects
+   * then, and what the chunk showed is given up: `observe` goes on from there.
+   *
    * @param actions float32 [B, H, action_dim], H >= C; stays the caller's
    * @throws DivergedError if the actions or the environment's output are not finite
    */
-  async stepChunk(actions: Tensor<'float32'>): Promise<StepResult> {
+  stepChunk(actions: Tensor<'float32'>, { signal }: Abortable = {}): Promise<StepResult> {
+    const discard = ({ obs, next }: StepResult) => {
+      obs.dispose();
+      next.dispose();
+    };
+    return abortable(signal, () => this.#step(actions, signal), { discard });
+  }
+
+  async #step(actions: Tensor<'float32'>, signal: AbortSignal | undefined): Promise<StepResult> {
     const { backend, chunk, maxEpisodeSteps, runtime, frameSize, film } = this.#options;
     const limit = Int32Array.from(this.#slots, ({ done, elapsed }) =>
       done ? 0 : Math.min(chunk, maxEpisodeSteps - elapsed),
@@ -140,8 +161,10 @@ export class Environments {
       });
     }
     const filming = film && new Filming(film, this.#slots, limit);
-    const stepped = await backend.stepChunk(trimmed, limit, filming?.wanted);
-    if (trimmed !== actions) trimmed.dispose();
+    const wanted = { ...filming?.wanted, signal };
+    const stepped = await backend.stepChunk(trimmed, limit, wanted).finally(() => {
+      if (trimmed !== actions) trimmed.dispose();
+    });
     const count = backend.numEnvs;
     const running = Array.from({ length: count }, (_, env) => {
       return limit[env] !== 0 && stepped.failure[env] === FAILURE.none;
@@ -201,23 +224,46 @@ export class Environments {
     };
   }
 
-  /** Goes on from `save`; a backend that cannot give its state begins its episodes anew. */
-  async load(state: EnvironmentsState): Promise<void> {
-    const { backend, schedule } = this.#options;
-    schedule.position = state.position;
-    this.#slots = state.slots.map((slot) => ({ ...slot }));
-    this.#started = state.started;
-    this.#losses = state.slots.map(() => 0);
-    if (!state.started) return;
-    if (state.backend !== null && backend.loadState !== undefined) {
-      for (const [env, { task, trial }] of this.#slots.entries()) {
-        await backend.restore(env, task, trial);
+  /**
+   * Goes on from `save`; a backend that cannot give its state begins its episodes anew. After an
+   * abort between two environments the next call is another `load` or a `reset`.
+   */
+  load(state: EnvironmentsState, { signal }: Abortable = {}): Promise<void> {
+    return this.#anew(signal, async () => {
+      const { backend, schedule } = this.#options;
+      schedule.position = state.position;
+      this.#slots = state.slots.map((slot) => ({ ...slot }));
+      this.#started = state.started;
+      this.#losses = state.slots.map(() => 0);
+      if (!state.started) return;
+      const envs = Array.from(this.#slots.keys());
+      if (state.backend !== null && backend.loadState !== undefined) {
+        for (const env of envs) await this.#restore(env, signal);
+        backend.loadState(Float64Array.from(state.backend));
+        return;
       }
-      backend.loadState(Float64Array.from(state.backend));
-      return;
+      for (const slot of this.#slots) Object.assign(slot, { elapsed: 0, return: 0 });
+      await this.#begin(envs, signal);
+    });
+  }
+
+  /** Puts all environments elsewhere; where that is aborted they stand nowhere. */
+  async #anew<Result>(
+    signal: AbortSignal | undefined,
+    body: () => Promise<Result>,
+  ): Promise<Result> {
+    signal?.throwIfAborted();
+    const { schedule } = this.#options;
+    const { position } = schedule;
+    try {
+      return await abortable(signal, body);
+    } catch (error) {
+      if (!signal?.aborted) throw error;
+      schedule.position = position;
+      this.#slots = [];
+      this.#started = false;
+      throw error;
     }
-    for (const slot of this.#slots) Object.assign(slot, { elapsed: 0, return: 0 });
-    await this.#begin(Array.from(this.#slots.keys()));
   }
 
   #account(env: number, slot: Slot, executed: number, success: boolean, result: StepResult): void {
@@ -271,16 +317,19 @@ export class Environments {
   }
 
   /** Puts environments at the start of their slots; one that is lost meanwhile is begun again. */
-  async #begin(envs: readonly number[]): Promise<void> {
+  async #begin(envs: readonly number[], signal?: AbortSignal): Promise<void> {
     for (let left = envs; left.length > 0; ) {
-      for (const env of left) {
-        const { task, trial } = this.#slots[env] as Slot;
-        await this.#options.backend.restore(env, task, trial);
-      }
+      for (const env of left) await this.#restore(env, signal);
       const lost = await this.#settle(left.filter((env) => this.#slots[env]?.done === false));
       for (const env of lost) this.#countLoss(env);
       left = lost;
     }
+  }
+
+  async #restore(env: number, signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
+    const { task, trial } = this.#slots[env] as Slot;
+    await this.#options.backend.restore(env, task, trial, { signal });
   }
 
   /** The warm-up; returns the environments that were lost in it. */

@@ -144,7 +144,7 @@ class Stack {
 
   constructor(pictures: Tensor<'uint8'>) {
     const [height = 0, width = 0] = pictures.shape.slice(-3);
-    this.bytes = pictures.view();
+    this.bytes = pictures.viewOrRead();
     this.height = height;
     this.width = width;
   }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { UsageError } from '../errors.js';
+import { type Abortable, abortable } from '../signal.js';
 import { MetricsLog } from './jsonl.js';
 import { EventWriter } from './tfevents.js';
 
@@ -86,10 +87,15 @@ export class RunLog {
     this.#lines.write({ step, ...axes, ...allTags });
   }
 
-  /** Makes both logs survive a power failure. Call it before a checkpoint is renamed into place. */
-  async flush(): Promise<void> {
-    await this.#events.flush();
-    await this.#lines.flush();
+  /**
+   * Makes both logs survive a power failure. Call it before a checkpoint is renamed into place. An
+   * abort rejects once both are flushed.
+   */
+  flush({ signal }: Abortable = {}): Promise<void> {
+    return abortable(signal, async () => {
+      await this.#events.flush();
+      await this.#lines.flush();
+    });
   }
 
   /** Flushes and closes both; a second call does nothing. */

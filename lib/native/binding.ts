@@ -248,6 +248,8 @@ export interface RawVecEnv {
 
 export interface Binding {
   readonly torchVersion: string;
+  /** Whether this Node allows arrays over native memory; Electron does not. */
+  readonly zeroCopy: boolean;
   /** Threads of libtorch's operations, for the calling process. */
   setThreads(count: number): void;
   getThreads(): number;

@@ -1,3 +1,4 @@
+import type { Abortable } from '../signal.js';
 import type { RawObservation, RawVecEnv } from './binding.js';
 import { translate, translateAsync } from './errors.js';
 import type { Runtime } from './runtime.js';
@@ -27,8 +28,12 @@ export interface BackendChunkResult {
   frames?: Tensor<'uint8'>;
 }
 
-/** What a chunk is to show beside its end. */
-export interface ChunkOptions {
+/**
+ * What a chunk is to show beside its end. Its `signal`, where it is aborted before anything moves,
+ * makes `stepChunk` reject with its reason; a chunk that has begun is completed, and answered: what
+ * has moved has to be known.
+ */
+export interface ChunkOptions extends Abortable {
   /** False: the observation needs no pictures, which saves a backend from drawing them. */
   pictures?: boolean;
   /** [B], 1: `frames` are wanted of this environment. What it does never depends on that. */
@@ -58,10 +63,10 @@ export interface VecEnvBackend {
   readonly numTasks: number;
   readonly numTrials: number;
   readonly actionDim: number;
-  /** Puts one environment at the start of a trial. */
-  restore(env: number, task: number, trial: number): void | Promise<void>;
+  /** Puts one environment at the start of a trial. One that is aborted is restored again. */
+  restore(env: number, task: number, trial: number, options?: Abortable): void | Promise<void>;
   /** What all environments show now. */
-  observe(): BackendObservation | Promise<BackendObservation>;
+  observe(options?: Abortable): BackendObservation | Promise<BackendObservation>;
   /** Steps environment e through the first limit[e] actions; stops after the one that succeeds. */
   stepChunk(actions: Tensor, limit: Int32Array, wanted?: ChunkOptions): Promise<BackendChunkResult>;
   /** What the policy is told in a task; without it every prompt is ''. */
@@ -102,11 +107,13 @@ export class NativeBackend implements VecEnvBackend {
   observe(): BackendObservation {
     return translate(() => observation(this.#raw.observe()));
   }
-  stepChunk(
+  /** See VecEnvBackend. */
+  async stepChunk(
     actions: Tensor,
     limit: Int32Array,
-    { pictures = true, filmed }: ChunkOptions = {},
+    { pictures = true, filmed, signal }: ChunkOptions = {},
   ): Promise<BackendChunkResult> {
+    signal?.throwIfAborted();
     return translateAsync(async () => {
       const result = await this.#raw.stepChunk(actions.raw, limit, pictures, filmed);
       const { frames, ...rest } = result;

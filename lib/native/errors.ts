@@ -81,6 +81,12 @@ function toDsrlError(error: unknown): unknown {
       cause: error,
     });
   }
+  if (code === 'ERR_DSRL_NO_EXTERNAL_BUFFERS') {
+    return new UsageError(code, message, {
+      hint: 'call read(), or read(into) with an array of your own; runtime.zeroCopy tells before',
+      cause: error,
+    });
+  }
   if (code === 'ERR_DSRL_OOM') {
     return new RuntimeFailure('ERR_DSRL_OOM', message, {
       hint: 'lower algorithm.replay_buffer.capacity, actor.micro_batch_size or total_num_envs',

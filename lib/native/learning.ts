@@ -1,9 +1,11 @@
+import { type Abortable, abortable } from '../signal.js';
 import type {
   LearnerSettings,
   NetworkSizes,
   RawAgent,
   RawLearner,
   RawReplay,
+  RawTensor,
   UpdateRow,
 } from './binding.js';
 import { translate, translateAsync } from './errors.js';
@@ -17,7 +19,7 @@ export interface AgentObservation {
 }
 
 /** How an agent acts. */
-export interface ActOptions {
+export interface ActOptions extends Abortable {
   /** Keys the draw. */
   step: number;
   /** True: the mean of the distribution; false, the default, draws from it. */
@@ -36,14 +38,15 @@ export class Agent {
   /**
    * Noise [B, 32] in (-b, b), float32 on the runtime's device.
    * `step` keys the draw: row e takes the stream "agent.act" at (step, env e).
+   *
+   * It is too short to be stopped within: an abort during it rejects once it is done.
    */
-  act(observation: AgentObservation, options: ActOptions): Promise<Tensor<'float32'>> {
-    return translateAsync(async () => {
-      const { frame, state } = observation;
-      const { step, deterministic = false } = options;
-      const noise = await this.raw.act(frame?.raw ?? null, state.raw, step, deterministic);
-      return new Tensor<'float32'>(noise);
-    });
+  async act(observation: AgentObservation, options: ActOptions): Promise<Tensor<'float32'>> {
+    const { frame, state } = observation;
+    const { step, deterministic = false, signal } = options;
+    const act = () => this.raw.act(frame?.raw ?? null, state.raw, step, deterministic);
+    const discard = (noise: RawTensor) => noise.dispose();
+    return new Tensor<'float32'>(await abortable(signal, () => translateAsync(act), { discard }));
   }
 
   /** Takes the actor of an `agent.safetensors`. */
@@ -117,19 +120,26 @@ export class Replay {
     return this.raw.capacity();
   }
 
-  /** Writes segments into `folder`; those that `previous` holds already are linked. */
-  save(folder: string, previous = ''): Promise<void> {
-    return translateAsync(() => this.raw.save(folder, previous));
+  /**
+   * Writes segments into `folder`; those that `previous` holds already are linked. An abort rejects
+   * once all of them are there: what stands on disk is whole.
+   */
+  save(folder: string, previous = '', { signal }: Abortable = {}): Promise<void> {
+    return abortable(signal, () => translateAsync(() => this.raw.save(folder, previous)));
   }
-  /** Restores what `save` wrote, into an empty replay. */
-  load(folder: string): Promise<void> {
-    return translateAsync(() => this.raw.load(folder));
+  /**
+   * Restores what `save` wrote, into an empty replay. An abort rejects once it is restored: a replay
+   * is empty or whole.
+   */
+  load(folder: string, { signal }: Abortable = {}): Promise<void> {
+    return abortable(signal, () => translateAsync(() => this.raw.load(folder)));
   }
 }
 
 /**
  * The soft actor-critic learner. Updates, the look at every weight and the writing of files run on a
- * native thread of its own, in the order of the calls.
+ * native thread of its own, in the order of the calls. But for updates none can be stopped within:
+ * an abort rejects once the call is done, and a file that it wrote is whole.
  */
 export class Learner {
   readonly #raw: RawLearner;
@@ -142,11 +152,7 @@ export class Learner {
    * `count` updates in one native call, off the event loop; a row of metrics for each that was
    * made. After `signal` aborts it stops between two updates and resolves with what was done.
    */
-  async update(
-    count: number,
-    replay: Replay,
-    options: { signal?: AbortSignal | undefined } = {},
-  ): Promise<UpdateRow[]> {
+  async update(count: number, replay: Replay, options: Abortable = {}): Promise<UpdateRow[]> {
     const { signal } = options;
     if (signal?.aborted) return [];
     const cancel = () => this.#raw.cancel();
@@ -164,8 +170,8 @@ export class Learner {
     translate(() => this.#raw.publish(agent.raw));
   }
   /** Whether every weight and moment is finite. */
-  finite(): Promise<boolean> {
-    return translateAsync(() => this.#raw.finite());
+  finite({ signal }: Abortable = {}): Promise<boolean> {
+    return abortable(signal, () => translateAsync(() => this.#raw.finite()));
   }
   /** Updates made so far. */
   get updates(): number {
@@ -182,16 +188,16 @@ export class Learner {
     return translate(() => this.#raw.updateFromFile(file));
   }
   /** Writes the agent's weights, as safetensors. */
-  saveAgent(file: string): Promise<void> {
-    return translateAsync(() => this.#raw.saveAgent(file));
+  saveAgent(file: string, { signal }: Abortable = {}): Promise<void> {
+    return abortable(signal, () => translateAsync(() => this.#raw.saveAgent(file)));
   }
   /** Reads what `saveAgent` wrote. */
   loadAgent(file: string): void {
     translate(() => this.#raw.loadAgent(file));
   }
   /** Writes the target network's weights. */
-  saveTarget(file: string): Promise<void> {
-    return translateAsync(() => this.#raw.saveTarget(file));
+  saveTarget(file: string, { signal }: Abortable = {}): Promise<void> {
+    return abortable(signal, () => translateAsync(() => this.#raw.saveTarget(file)));
   }
   /** Reads what `saveTarget` wrote. */
   loadTarget(file: string): void {
@@ -202,8 +208,8 @@ export class Learner {
     translate(() => this.#raw.resetTarget());
   }
   /** Writes the optimizers' moments and counters. */
-  saveOptimizer(file: string): Promise<void> {
-    return translateAsync(() => this.#raw.saveOptimizer(file));
+  saveOptimizer(file: string, { signal }: Abortable = {}): Promise<void> {
+    return abortable(signal, () => translateAsync(() => this.#raw.saveOptimizer(file)));
   }
   /** Reads what `saveOptimizer` wrote. */
   loadOptimizer(file: string): void {

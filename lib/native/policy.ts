@@ -1,3 +1,4 @@
+import { type Abortable, abortable } from '../signal.js';
 import type {
   PictureRows,
   RawCancellation,
@@ -86,12 +87,13 @@ export class NativePolicy {
     inputs: PolicyInputs,
     noise: PolicyNoise,
     numSteps = 0,
-    signal?: AbortSignal,
+    { signal }: Abortable = {},
   ): Promise<Tensor<'float32'>> {
-    return this.#cancellable(signal, async (cancellation) => {
+    const call = async (cancellation: RawCancellation | null) => {
       const given = [rawInputs(inputs), rawNoise(noise), numSteps, cancellation] as const;
       return new Tensor<'float32'>(await this.#raw.sample(...given));
-    });
+    };
+    return this.#cancellable(signal, call, (actions) => actions.dispose());
   }
 
   /** As `sample`, the actions as values. */
@@ -99,7 +101,7 @@ export class NativePolicy {
     inputs: PolicyInputs,
     noise: PolicyNoise,
     numSteps = 0,
-    signal?: AbortSignal,
+    { signal }: Abortable = {},
   ): Promise<Float32Array> {
     return this.#cancellable(signal, (cancellation) =>
       this.#raw.infer(rawInputs(inputs), rawNoise(noise), numSteps, cancellation),
@@ -125,7 +127,7 @@ export class NativePolicy {
    * The flow alone on the tensors of a safetensors file, its actions into another: normalised and
    * padded on both sides (`debug sample`; native/core/flow/sample_file.h names the tensors).
    */
-  sampleFile(inputs: string, out: string, numSteps = 0, signal?: AbortSignal): Promise<void> {
+  sampleFile(inputs: string, out: string, numSteps = 0, { signal }: Abortable = {}): Promise<void> {
     return this.#cancellable(signal, (cancellation) =>
       this.#raw.sampleFile(inputs, out, numSteps, cancellation),
     );
@@ -135,9 +137,9 @@ export class NativePolicy {
     return translate(() => this.#raw.parameterCount());
   }
 
-  /** CRC-32C of the bytes of every parameter and buffer, by name. */
-  parameterChecksums(): Promise<Record<string, number>> {
-    return translateAsync(() => this.#raw.parameterChecksums());
+  /** CRC-32C of the bytes of every parameter and buffer, by name; an abort rejects when it is done */
+  parameterChecksums({ signal }: Abortable = {}): Promise<Record<string, number>> {
+    return abortable(signal, () => translateAsync(() => this.#raw.parameterChecksums()));
   }
 
   /** Gives the weights back once no call is under way. Idempotent; later calls are errors. */
@@ -146,23 +148,16 @@ export class NativePolicy {
   }
 
   /** A call that `signal` cancels. Each has a flag of its own: others may wait in the queue. */
-  async #cancellable<Result>(
+  #cancellable<Result>(
     signal: AbortSignal | undefined,
     call: (cancellation: RawCancellation | null) => Promise<Result>,
+    discard?: (result: Result) => void,
   ): Promise<Result> {
     if (signal === undefined) return translateAsync(() => call(null));
-    signal.throwIfAborted();
     const cancellation = new this.#runtime.binding.Cancellation();
-    const cancel = () => cancellation.cancel();
-    signal.addEventListener('abort', cancel, { once: true });
-    try {
-      return await translateAsync(() => call(cancellation));
-    } catch (error) {
-      signal.throwIfAborted();
-      throw error;
-    } finally {
-      signal.removeEventListener('abort', cancel);
-    }
+    const stop = () => cancellation.cancel();
+    const options = { stop, ...(discard && { discard }) };
+    return abortable(signal, () => translateAsync(() => call(cancellation)), options);
   }
 }
 

@@ -14,6 +14,12 @@ export interface Runtime {
   /** `cpu` or `cuda:N`: where networks and policies live. */
   readonly device: string;
   readonly torchVersion: string;
+  /**
+   * Whether `Tensor.view` is possible: some Nodes, Electron's among them, allow no arrays over
+   * native memory. `read` copies and works everywhere; nothing else depends on it.
+   * DSRL_NO_EXTERNAL_BUFFERS=1 in the environment makes any Node such a one, for tests.
+   */
+  readonly zeroCopy: boolean;
   /** Threads of libtorch's own operations. */
   readonly threads: number;
   /** Sets the threads of libtorch's own operations, for the whole process. */
@@ -53,6 +59,7 @@ export function createRuntime(options: { device?: string; torchHome?: string } =
   return {
     device: loaded.device,
     torchVersion: binding.torchVersion,
+    zeroCopy: binding.zeroCopy,
     binding,
     get threads() {
       return binding.getThreads();

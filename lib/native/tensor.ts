@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import { UsageError } from '../errors.js';
+import { type Abortable, unlessAborted } from '../signal.js';
 import type { DType, RawTensor } from './binding.js';
 import { translate, translateAsync } from './errors.js';
 import { trackHandle, untrackHandle } from './leak-tracker.js';
@@ -63,9 +64,27 @@ export class Tensor<D extends DType = DType> implements Disposable {
     return this.#disposed;
   }
 
-  /** The memory itself: host and contiguous only; the same array at every call. */
+  /**
+   * The memory itself: host and contiguous only; the same array at every call.
+   *
+   * @throws UsageError ERR_DSRL_TENSOR_VIEW for another tensor; ERR_DSRL_NO_EXTERNAL_BUFFERS where
+   *   `runtime.zeroCopy` is false, as in Electron: `read` works there
+   */
   view(): TypedArrayOf[D] {
     return translate(() => this.#live.view() as TypedArrayOf[D]);
+  }
+  /**
+   * The memory itself or a copy of it, whichever is possible: for a reader.
+   *
+   * @internal
+   */
+  viewOrRead(): TypedArrayOf[D] {
+    try {
+      return this.view();
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'ERR_DSRL_NO_EXTERNAL_BUFFERS') throw error;
+      return this.read();
+    }
   }
   /**
    * A copy of the values, from any device.
@@ -79,13 +98,10 @@ export class Tensor<D extends DType = DType> implements Disposable {
    * As `read`, behind all that the inference thread has to do: the event loop does not wait for a
    * device. An abort rejects at once with the signal's reason; `into` is then left alone.
    */
-  async readAsync(
-    into?: TypedArrayOf[D],
-    { signal }: { signal?: AbortSignal } = {},
-  ): Promise<TypedArrayOf[D]> {
+  async readAsync(into?: TypedArrayOf[D], { signal }: Abortable = {}): Promise<TypedArrayOf[D]> {
     signal?.throwIfAborted();
     const copied = translateAsync(() => this.#live.readAsync());
-    const host = await abortable(copied, signal);
+    const host = await unlessAborted(signal, copied, (late) => late.dispose());
     try {
       return translate(() => host.read(into) as TypedArrayOf[D]);
     } finally {
@@ -145,18 +161,6 @@ export function writeTensors(
 ): void {
   const raw = [...tensors].map(([name, tensor]) => [name, tensor.raw] as const);
   translate(() => runtime.binding.writeSafetensors(file, Object.fromEntries(raw)));
-}
-
-/** Rejects with the signal's reason as soon as it aborts; what comes later is disposed of. */
-function abortable(copied: Promise<RawTensor>, signal?: AbortSignal): Promise<RawTensor> {
-  if (signal === undefined) return copied;
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    copied
-      .then((host) => (signal.aborted ? host.dispose() : resolve(host)), reject)
-      .finally(() => signal.removeEventListener('abort', abort));
-  });
 }
 
 function dtypeOf(data: ArrayBufferView): DType {

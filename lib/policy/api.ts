@@ -1,6 +1,7 @@
 import { type TimedOut, withinDeadline } from '../deadline.js';
 import { PolicyError, UsageError } from '../errors.js';
 import { createRuntime, type PolicyNoise, type Runtime } from '../native/index.js';
+import type { Abortable } from '../signal.js';
 import { metadataOf, type PolicyMetadata } from './metadata.js';
 import { drawnNoise, type Noise, noiseBatch } from './noise.js';
 import { FrozenPolicy } from './policy.js';
@@ -103,7 +104,7 @@ export class Policy implements Disposable {
     const file = checkpoint === null ? null : readSteering(checkpoint);
     const runtime = createRuntime(device === undefined ? {} : { device });
     const frozenFolder = options.policy ?? file?.policy.folder ?? folder;
-    const frozen = await FrozenPolicy.open(runtime, frozenFolder, signal);
+    const frozen = await FrozenPolicy.open(runtime, frozenFolder, { signal });
     if (checkpoint === null || file === null) {
       return new Policy(runtime, frozen, seedOf(seed), null);
     }
@@ -183,11 +184,10 @@ export class Policy implements Disposable {
    * Turns a prompt into tokens before `inferSync` needs them. The first new prompt opens the
    * tokenizer, which a signal does not stop: the promise rejects when it is open.
    */
-  async prepare(prompt: string, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
-    signal?.throwIfAborted();
+  async prepare(prompt: string, options: Abortable = {}): Promise<void> {
+    options.signal?.throwIfAborted();
     this.refuseDisposed();
-    await this.frozen.prepare(prompt);
-    signal?.throwIfAborted();
+    await this.frozen.prepare(prompt, options);
   }
 
   /** Gives the weights back once no call is under way. Idempotent; later calls are errors. */
@@ -226,7 +226,7 @@ export class Policy implements Disposable {
     try {
       const batch = batchOf(this.frozen.metadata, observations);
       const { initial, numSteps, noises } = this.choose(rows, noise, options);
-      const actions = await this.frozen.infer(batch, initial, numSteps, signal);
+      const actions = await this.frozen.infer(batch, initial, numSteps, { signal });
       const inner = this.metadata.actions.shape;
       const shape = noises === null ? inner : [noises, ...inner];
       if (rows === 1) return [{ actions, shape }];

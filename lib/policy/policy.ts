@@ -1,5 +1,6 @@
 import { PolicyError, UsageError } from '../errors.js';
 import { NativePolicy, type PolicyNoise, type Runtime, type Tensor } from '../native/index.js';
+import { type Abortable, abortable } from '../signal.js';
 import { openArtefact, type PolicyArtefact, readArtefact } from './artefact.js';
 import type { PolicyContract } from './contract.js';
 import { nativeSpec } from './native-spec.js';
@@ -55,14 +56,17 @@ export class FrozenPolicy implements Disposable {
    * As `load`, for a process that has other things to do: policy.pt is hashed piece by piece
    * between them, and read on the inference thread.
    *
-   * @param signal stops the hashing, and drops what was read; the promise rejects with its reason
+   * An abort stops the hashing, and drops what was read.
    */
-  static async open(runtime: Runtime, folder: string, signal?: AbortSignal): Promise<FrozenPolicy> {
+  static async open(
+    runtime: Runtime,
+    folder: string,
+    { signal }: Abortable = {},
+  ): Promise<FrozenPolicy> {
     const artefact = await openArtefact(folder, signal);
     const spec = nativeSpec(artefact.contract);
-    const native = await NativePolicy.open(runtime, artefact.modelFile, spec);
-    if (signal?.aborted) native.dispose();
-    signal?.throwIfAborted();
+    const open = () => NativePolicy.open(runtime, artefact.modelFile, spec);
+    const native = await abortable(signal, open, { discard: (late) => late.dispose() });
     return new FrozenPolicy(artefact, native);
   }
 
@@ -70,9 +74,12 @@ export class FrozenPolicy implements Disposable {
     return this.native.parameterCount;
   }
 
-  /** CRC-32C of the bytes of every parameter and buffer, by name: what is frozen stays the same. */
-  parameterChecksums(): Promise<Record<string, number>> {
-    return this.native.parameterChecksums();
+  /**
+   * CRC-32C of the bytes of every parameter and buffer, by name: what is frozen stays the same. An
+   * abort rejects once they are all read.
+   */
+  parameterChecksums(options: Abortable = {}): Promise<Record<string, number>> {
+    return this.native.parameterChecksums(options);
   }
 
   /**
@@ -121,7 +128,7 @@ export class FrozenPolicy implements Disposable {
    *   [B * M, H, noise_dim], M noises for each observation, those of one observation adjacent. They
    *   cost one pass over pictures and prompt.
    * @param numSteps those of policy.json unless given
-   * @param signal stops between two Euler steps; the promise rejects with its reason
+   * @param options an abort stops between two Euler steps
    * @returns float32 [B * M, H, action_dim]
    * @throws PolicyError ERR_DSRL_POLICY_CONTRACT where the observation is not what it was made for,
    *   _TOKENIZER for a new prompt without a tokenizer; UsageError ERR_DSRL_DISPOSED after `dispose`
@@ -130,17 +137,14 @@ export class FrozenPolicy implements Disposable {
     observation: PolicyObservation,
     noise: Tensor<'float32'>,
     numSteps: number = this.metadata.num_steps,
-    signal?: AbortSignal,
+    options: Abortable = {},
   ): Promise<Tensor<'float32'>> {
+    options.signal?.throwIfAborted();
     this.checkSteps(numSteps);
     const images = checkObservation(this.metadata, observation);
     const tokens = await this.prompts.tokensOf(observation.prompts);
-    return this.native.sample(
-      { images, state: observation.state, ...tokens },
-      noise,
-      numSteps,
-      signal,
-    );
+    const inputs = { images, state: observation.state, ...tokens };
+    return this.native.sample(inputs, noise, numSteps, options);
   }
 
   /**
@@ -153,7 +157,7 @@ export class FrozenPolicy implements Disposable {
     batch: RobotBatch,
     noise: PolicyNoise,
     numSteps: number = this.metadata.num_steps,
-    signal?: AbortSignal,
+    options: Abortable = {},
   ): Promise<Float32Array> {
     this.checkSteps(numSteps);
     let { images, state, prompts } = batch;
@@ -163,7 +167,7 @@ export class FrozenPolicy implements Disposable {
       ({ images, state } = copyOf(batch));
       tokens = await tokens;
     }
-    return this.native.infer({ images, state, ...tokens }, noise, numSteps, signal);
+    return this.native.infer({ images, state, ...tokens }, noise, numSteps, options);
   }
 
   /**
@@ -183,9 +187,12 @@ export class FrozenPolicy implements Disposable {
     return this.native.inferSync({ images, state, ...tokens }, noise, out, numSteps);
   }
 
-  /** Turns a prompt into tokens, for later calls. */
-  async prepare(prompt: string): Promise<void> {
-    await this.prompts.tokensOf([prompt]);
+  /**
+   * Turns a prompt into tokens, for later calls. The first new one opens the tokenizer, which an
+   * abort does not stop: the promise rejects when it is open.
+   */
+  async prepare(prompt: string, { signal }: Abortable = {}): Promise<void> {
+    await abortable(signal, async () => this.prompts.tokensOf([prompt]));
   }
 
   private checkSteps(numSteps: number): void {
@@ -196,8 +203,8 @@ export class FrozenPolicy implements Disposable {
   }
 
   /** See NativePolicy.sampleFile. */
-  sampleFile(inputs: string, out: string, numSteps = 0, signal?: AbortSignal): Promise<void> {
-    return this.native.sampleFile(inputs, out, numSteps, signal);
+  sampleFile(inputs: string, out: string, numSteps = 0, options: Abortable = {}): Promise<void> {
+    return this.native.sampleFile(inputs, out, numSteps, options);
   }
 
   /** Gives the weights back once no call is under way. Idempotent; later calls are errors. */

@@ -16,9 +16,10 @@ export interface ServablePolicy {
     };
     readonly actions: { readonly shape: readonly [number, number] };
   };
-  /** One chunk of actions for each observation, in their order. */
+  /** One chunk of actions for each observation, in their order; aborted when no client is left. */
   inferBatch(
     observations: readonly Observation[],
+    options?: { signal?: AbortSignal },
   ): Promise<readonly { actions: Float32Array; shape: readonly number[] }[]>;
 }
 
@@ -43,8 +44,8 @@ export function policyService(
       keys: { images: keys.images, state: keys.state, prompt: keys.prompt },
     },
     read: (request) => readObservation(request, keys),
-    async infer(observations) {
-      const answers = await inferBySize(policy, observations);
+    async infer(observations, options) {
+      const answers = await inferBySize(policy, observations, options);
       return answers.map(({ actions: values, shape }): Record<string, Packable> => {
         return { actions: new NdArray(values, shape) };
       });
@@ -53,7 +54,11 @@ export function policyService(
 }
 
 /** One call for all whose pictures have the same sizes: rows of a batch are stacked. */
-async function inferBySize(policy: ServablePolicy, observations: readonly Observation[]) {
+async function inferBySize(
+  policy: ServablePolicy,
+  observations: readonly Observation[],
+  options?: { signal?: AbortSignal },
+) {
   const groups = new Map<string, number[]>();
   for (const [row, { images }] of observations.entries()) {
     const size = Object.values(images).map(({ height, width }) => `${height}x${width}`);
@@ -62,7 +67,8 @@ async function inferBySize(policy: ServablePolicy, observations: readonly Observ
   }
   const answers: { actions: Float32Array; shape: readonly number[] }[] = [];
   for (const rows of groups.values()) {
-    const chunks = await policy.inferBatch(rows.map((row) => observations[row] as Observation));
+    const group = rows.map((row) => observations[row] as Observation);
+    const chunks = await policy.inferBatch(group, options);
     rows.forEach((row, index) => {
       answers[row] = chunks[index] as (typeof answers)[number];
     });

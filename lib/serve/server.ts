@@ -3,7 +3,8 @@ import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'n
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import { EnvironmentSetupError, UsageError } from '../errors.js';
+import { EnvironmentSetupError, RuntimeFailure, UsageError } from '../errors.js';
+import { type Abortable, unlessAborted } from '../signal.js';
 import { Batcher } from './batcher.js';
 import { ClientSession } from './client-session.js';
 import type { Packable } from './decode.js';
@@ -14,8 +15,14 @@ export interface Service<Observation> {
   readonly metadata: Record<string, Packable>;
   /** Checks one request and reads it. What it throws goes to the client that sent it. */
   read(request: Packable): Observation;
-  /** Answers several observations at once, in their order. */
-  infer(observations: Observation[]): Promise<Record<string, Packable>[]>;
+  /**
+   * Answers several observations at once, in their order. `signal` is aborted when the server has
+   * ended and nobody waits for the answers any more.
+   */
+  infer(
+    observations: Observation[],
+    options?: { signal?: AbortSignal },
+  ): Promise<Record<string, Packable>[]>;
 }
 
 /** Where to listen, whom to admit, and what is bounded. */
@@ -59,6 +66,7 @@ export class PolicyServer {
   private constructor(
     service: { answer(request: Packable): Promise<Record<string, Packable>>; metadata: Packable },
     private readonly options: ServerOptions,
+    private readonly ended: AbortController,
   ) {
     const { clientTimeoutMs = 10_000, maxMessageBytes = 64 << 20, maxClients = 64 } = options;
     const onFailure = options.onFailure ?? ((error) => console.error(error));
@@ -100,7 +108,6 @@ export class PolicyServer {
     this.pings = setInterval(() => {
       for (const session of this.sessions) session.checkAlive();
     }, PING_INTERVAL_MS).unref();
-    options.signal?.addEventListener('abort', () => void this.close(), { once: true });
   }
 
   /**
@@ -119,7 +126,9 @@ export class PolicyServer {
       apiKey,
       batchWindowMs = 0,
       largestBatch = 16,
+      signal,
     } = options;
+    signal?.throwIfAborted();
     if (!LOOPBACK.has(host) && !apiKey) {
       throw new UsageError('ERR_DSRL_SERVE_KEY', `serving on ${host} without an API key`, {
         hint: 'give a key (`--api-key-file FILE`), or serve on 127.0.0.1',
@@ -130,13 +139,12 @@ export class PolicyServer {
         hint: 'give a whole number from 0, which takes a free one, to 65535',
       });
     }
-    const batcher = new Batcher((batch: Observation[]) => service.infer(batch), {
-      windowMs: batchWindowMs,
-      largest: largestBatch,
-    });
+    const ended = new AbortController();
+    const compute = (batch: Observation[]) => service.infer(batch, { signal: ended.signal });
+    const batcher = new Batcher(compute, { windowMs: batchWindowMs, largest: largestBatch });
     const { metadata } = service;
     const answer = async (request: Packable) => batcher.submit(service.read(request));
-    const server = new PolicyServer({ metadata, answer }, options);
+    const server = new PolicyServer({ metadata, answer }, options, ended);
     await new Promise<void>((resolve, reject) => {
       server.http.once('error', (cause) => {
         clearInterval(server.pings);
@@ -149,6 +157,9 @@ export class PolicyServer {
       });
       server.http.listen(port, host, resolve);
     });
+    if (signal?.aborted) await server.close();
+    signal?.throwIfAborted();
+    signal?.addEventListener('abort', () => void server.close(), { once: true });
     const { address, family, port: bound } = server.http.address() as AddressInfo;
     server.address = `ws://${family === 'IPv6' ? `[${address}]` : address}:${bound}`;
     return server;
@@ -163,10 +174,14 @@ export class PolicyServer {
     return this.sessions.size;
   }
 
-  /** Answers what is being computed, says goodbye (1001), and ends; after `graceMs` at the latest. */
-  close(graceMs = 5_000): Promise<void> {
+  /**
+   * Answers what is being computed, says goodbye (1001), and ends; after `graceMs` at the latest. An
+   * abort ends the waiting for that, not the closing itself.
+   */
+  async close(graceMs = 5_000, { signal }: Abortable = {}): Promise<void> {
+    signal?.throwIfAborted();
     this.closed ??= this.shutDown(graceMs);
-    return this.closed;
+    return unlessAborted(signal, this.closed);
   }
 
   private async shutDown(graceMs: number): Promise<void> {
@@ -178,6 +193,7 @@ export class PolicyServer {
     const late = setTimeout(() => {
       for (const session of this.sessions) session.terminate();
       this.http.closeAllConnections();
+      this.ended.abort(serverEnded());
     }, graceMs);
     this.http.closeIdleConnections();
     await ended;
@@ -192,6 +208,12 @@ export class PolicyServer {
     const given = request.headers.authorization ?? '';
     return timingSafeEqual(digest(given), digest(`Api-Key ${apiKey}`));
   }
+}
+
+function serverEnded(): RuntimeFailure {
+  return new RuntimeFailure('ERR_DSRL_SERVE_ENDED', 'the server has ended', {
+    hint: 'ask another one, or start this one again',
+  });
 }
 
 /** Without waiting for the client's end: one that never closes would hold a connection for good. */

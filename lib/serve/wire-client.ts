@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { RuntimeFailure } from '../errors.js';
+import { unlessAborted } from '../signal.js';
 import { decode, type Packable } from './decode.js';
 import { encode } from './encode.js';
 
@@ -44,12 +46,12 @@ export class WireClient {
     signal?.throwIfAborted();
     // First: a message that cannot be written must not take a place among those that wait.
     const frame = encode(message);
-    const socket = await abortable(this.connect(), signal);
+    const socket = await unlessAborted(signal, this.connect());
     const answer = new Promise<Packable>((resolve, reject) => {
       this.pending.push({ resolve, reject });
     });
     socket.send(frame);
-    return abortable(answer, signal);
+    return unlessAborted(signal, answer);
   }
 
   /** Connects unless it is connected. */
@@ -77,9 +79,10 @@ export class WireClient {
       try {
         return await this.open();
       } catch (error) {
+        signal?.throwIfAborted();
         if (performance.now() + pause > deadline || this.closed) throw error;
       }
-      await new Promise((resolve) => setTimeout(resolve, pause));
+      await unlessAborted(signal, sleep(pause));
     }
   }
 
@@ -142,16 +145,6 @@ export class WireClient {
   private lose(error: unknown): void {
     for (const { reject } of this.pending.splice(0)) reject(error);
   }
-}
-
-/** Leaves a promise when the signal is aborted; what it brings later is nobody's. */
-function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }
 
 type Failure = 'UNREACHABLE' | 'FAILED' | 'DISCONNECTED' | 'CLOSED';

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 
@@ -10,6 +11,28 @@
 #include "addon/typed_array.h"
 
 namespace dsrl::addon {
+namespace {
+
+// Some runtimes, Electron among them, keep all of JavaScript's memory in one cage and refuse
+// buffers over ours. DSRL_NO_EXTERNAL_BUFFERS=1 lets any Node play such a runtime.
+napi_status external_buffer(napi_env env, void* data, size_t bytes, napi_finalize finalizer,
+                            void* hint, napi_value* buffer) {
+  static const char* const flag = std::getenv("DSRL_NO_EXTERNAL_BUFFERS");
+  if (flag != nullptr && std::strcmp(flag, "1") == 0) return napi_no_external_buffers_allowed;
+  return napi_create_external_arraybuffer(env, data, bytes, finalizer, hint, buffer);
+}
+
+bool allows_external_buffers(napi_env env) {
+  auto byte = std::make_unique<uint8_t>();  // of its own: V8 does not like one address twice
+  const auto finalizer = [](napi_env, void*, void* held) { delete static_cast<uint8_t*>(held); };
+  napi_value buffer;
+  const napi_status status =
+      external_buffer(env, byte.get(), sizeof *byte, finalizer, byte.get(), &buffer);
+  if (status == napi_ok) byte.release();
+  return status == napi_ok;
+}
+
+}  // namespace
 
 void TensorHandle::Register(Napi::Env env, Napi::Object exports) {
   const Napi::Function constructor = DefineClass(
@@ -26,6 +49,7 @@ void TensorHandle::Register(Napi::Env env, Napi::Object exports) {
        InstanceMethod("dispose", &TensorHandle::Dispose)});
   Environment::of(env).tensor = Napi::Persistent(constructor);
   exports.Set("Tensor", constructor);
+  exports.Set("zeroCopy", allows_external_buffers(env));
 }
 
 TensorHandle::TensorHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TensorHandle>(info) {
@@ -114,10 +138,19 @@ Napi::Value TensorHandle::View(const Napi::CallbackInfo& info) {
                   "view() needs a contiguous tensor on the host: use read()");
     }
     // The view owns a reference of its own, so it outlives the handle if it must.
-    viewed_ = new at::Tensor(tensor_);
-    const Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(
-        info.Env(), viewed_->mutable_data_ptr(), viewed_->nbytes(),
-        [](Napi::Env, void*, at::Tensor* held) { delete held; }, viewed_);
+    auto viewed = std::make_unique<at::Tensor>(tensor_);
+    napi_value created;
+    const napi_status status = external_buffer(
+        info.Env(), viewed->mutable_data_ptr(), viewed->nbytes(),
+        [](napi_env, void*, void* held) { delete static_cast<at::Tensor*>(held); }, viewed.get(),
+        &created);
+    if (status == napi_no_external_buffers_allowed) {
+      throw Error("ERR_DSRL_NO_EXTERNAL_BUFFERS",
+                  "this runtime allows no arrays over native memory: use read(), which copies");
+    }
+    if (status != napi_ok) throw Napi::Error::New(info.Env());
+    viewed_ = viewed.release();
+    const Napi::ArrayBuffer buffer(info.Env(), created);
     const Napi::Value view = typed_array(info.Env(), dtype_of(tensor_.scalar_type()), buffer,
                                          static_cast<size_t>(tensor_.numel()));
     view_ = Napi::Persistent(view.As<Napi::Object>());

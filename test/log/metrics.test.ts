@@ -21,6 +21,17 @@ const rowsIn = (folder: string) =>
     .split('\n')
     .map((line) => JSON.parse(line) as Record<string, number | null>);
 
+test('a flush is made to its end, or not begun', async () => {
+  const log = RunLog.open(temporaryFolder());
+  await expect(log.flush({ signal: AbortSignal.abort('before') })).rejects.toBe('before');
+  const controller = new AbortController();
+  const flushing = log.flush(controller);
+  controller.abort('meanwhile');
+  await expect(flushing).rejects.toBe('meanwhile');
+  await log.flush();
+  log.close();
+});
+
 test('a step is one line of metrics.jsonl and one step of TensorBoard, with the same tags', () => {
   const folder = temporaryFolder();
   const log = RunLog.open(folder, { now: () => 1_700_000_000_500 });

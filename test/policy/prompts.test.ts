@@ -155,4 +155,18 @@ describe('recording prompts in policy.json', () => {
     });
     expect(readFileSync(join(folder, 'policy.json'), 'utf8')).toBe(before);
   });
+
+  test.each(['before', 'meanwhile'])('writes nothing when it is aborted %s', async (when) => {
+    const folder = folderWith({ tokenizer: TOKENIZER, prompts: {}, prompt_lengths: {} });
+    putTokenizer(folder);
+    const before = readFileSync(join(folder, 'policy.json'), 'utf8');
+    const controller = new AbortController();
+    if (when === 'before') controller.abort(when);
+    const recording = recordPrompts(folder, ['a'], nobody, controller);
+    controller.abort(when);
+    await expect(recording).rejects.toBe(when);
+    expect(readFileSync(join(folder, 'policy.json'), 'utf8')).toBe(before);
+    await recordPrompts(folder, ['a'], nobody);
+    expect(readContract(folder).prompts).toHaveProperty('a');
+  });
 });

@@ -212,11 +212,13 @@ describe('a native policy', () => {
 
   test('stops between two steps with the reason of the signal', async () => {
     const reason = new Error('enough');
-    const never = await policy.sample(given, noise(2), 4, AbortSignal.abort(reason)).catch(String);
+    const never = await policy
+      .sample(given, noise(2), 4, { signal: AbortSignal.abort(reason) })
+      .catch(String);
     expect(never).toBe(String(reason));
 
     const controller = new AbortController();
-    const long = policy.sample(given, noise(2), 1_000_000, controller.signal);
+    const long = policy.sample(given, noise(2), 1_000_000, { signal: controller.signal });
     const queued = policy.sample(given, noise(2));
     setTimeout(() => controller.abort(reason), 50);
     await expect(long).rejects.toBe(reason);
@@ -229,7 +231,9 @@ describe('a native policy', () => {
     const observation = { images: { main: given.images[0] as Tensor<'uint8'> }, prompts };
     const frozen = FrozenPolicy.load(runtime, SHIPPED);
     const state = given.state;
-    const call = frozen.sample({ ...observation, state }, noise(2), 1_000_000, controller.signal);
+    const call = frozen.sample({ ...observation, state }, noise(2), 1_000_000, {
+      signal: controller.signal,
+    });
     controller.abort(new Error('enough'));
     await expect(call).rejects.toThrow('enough');
   });

@@ -248,6 +248,8 @@ export interface RawVecEnv {
 
 export interface Binding {
   readonly torchVersion: string;
+  /** Opens the kernels for the GPUs of this process. */
+  openCudaPlugin(file: string, device: string): void;
   /** Threads of libtorch's operations, for the calling process. */
   setThreads(count: number): void;
   getThreads(): number;

@@ -57,7 +57,7 @@ void open_cuda_plugin(const std::string& file, at::Device device) {
 }
 
 const DsrlCudaPlugin* cuda_plugin(at::Device device) {
-  return device.is_cuda() ? opened.load(std::memory_order_relaxed) : nullptr;
+  return device.is_cuda() ? opened.load(std::memory_order_acquire) : nullptr;
 }
 
 namespace detail {

@@ -6,12 +6,15 @@
 //
 // LIBERO's plugin is compiled into build/libero when headers of MuJoCo are known: DIR, else those
 // of the bundle that `dsrl-native libero setup` made. `--libero` builds it and nothing else.
+// For a CUDA build of torch the kernels are compiled beside its core, into cu<NNN>/, by an nvcc of
+// the same major version (CUDA_HOME, the PATH, /usr/local/cuda); without one they are left out.
 // Nothing is fetched: Node's headers come from the packages node-api-headers and node-addon-api.
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, homedir, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { cudaCompiler, cudaVersion } from './setup/cuda.mjs';
 import { buildDir, main, readJson, root, run, SetupError, say, which } from './setup/steps.mjs';
 import { findCompiler, gtestDir } from './setup/system.mjs';
 
@@ -54,7 +57,14 @@ function bundledMujoco() {
   return existsSync(join(include, 'mujoco', 'mujoco.h')) ? include : '';
 }
 
-function configureArguments({ torchHome, sanitize = '', tests, addon = true, mujocoInclude }) {
+function configureArguments({
+  torchHome,
+  sanitize = '',
+  tests,
+  addon = true,
+  mujocoInclude,
+  nvcc,
+}) {
   const modules = join(root, 'node_modules');
   const headers = [join(modules, 'node-api-headers', 'include'), join(modules, 'node-addon-api')];
   const ninja = which('ninja');
@@ -69,6 +79,8 @@ function configureArguments({ torchHome, sanitize = '', tests, addon = true, muj
     `-DDSRL_SANITIZE=${sanitize}`,
     `-DDSRL_OUTPUT_DIR=${outputDir(torchHome, sanitize)}`,
     `-DDSRL_MUJOCO_INCLUDE=${mujocoInclude}`,
+    `-DDSRL_CUDA=${nvcc ? 'ON' : 'OFF'}`,
+    ...(nvcc ? [`-DDSRL_NVCC=${nvcc}`] : []),
     `-DDSRL_ADDON=${addon ? 'ON' : 'OFF'}`,
     `-DDSRL_TESTS=${tests ? 'ON' : 'OFF'}`,
   ];
@@ -77,6 +89,7 @@ function configureArguments({ torchHome, sanitize = '', tests, addon = true, muj
 /**
  * Configures when something that CMake cannot see has changed, then builds what is out of date.
  * A folder that was configured with the tests keeps them: `npm test` and the rest share one build.
+ * `targets` are CMake's; `addon` among them stands for the loader, the core and its CUDA kernels.
  */
 export async function buildNative(options) {
   const torchHome = options.torchHome ?? defaultTorchHome();
@@ -85,7 +98,10 @@ export async function buildNative(options) {
   const before = readJson(record);
   const tests = options.tests || (before?.includes('-DDSRL_TESTS=ON') ?? false);
   const mujocoInclude = options.mujocoInclude ?? bundledMujoco();
-  const wanted = configureArguments({ ...options, torchHome, tests, mujocoInclude });
+  // An instrumented build runs on the CPU alone.
+  const { nvcc, why } = options.sanitize ? {} : cudaCompiler(torchHome);
+  if (why && cudaVersion(torchHome) !== null) say(`native: no CUDA kernels: ${why}`, options);
+  const wanted = configureArguments({ ...options, torchHome, tests, mujocoInclude, nvcc });
   const cmake = which('cmake') ?? 'cmake';
   if (JSON.stringify(before) !== JSON.stringify(wanted)) {
     mkdirSync(folder, { recursive: true });
@@ -97,9 +113,11 @@ export async function buildNative(options) {
     writeFileSync(record, JSON.stringify(wanted));
     say('setup: building the native code (a first build takes some minutes)', options);
   }
-  const plugin = mujocoInclude === '' ? [] : ['dsrl_libero'];
+  const addon = ['dsrl_loader', 'dsrl_core_node', ...(nvcc ? ['dsrl_cuda'] : [])];
+  const libero = mujocoInclude === '' ? [] : ['dsrl_libero'];
   const targets =
-    options.targets ?? (options.tests ? [] : ['dsrl_loader', 'dsrl_core_node', ...plugin]);
+    options.targets?.flatMap((name) => (name === 'addon' ? addon : [name])) ??
+    (options.tests ? [] : [...addon, ...libero]);
   const jobs = Math.max(
     1,
     Math.min(availableParallelism(), Math.floor(totalmem() / BYTES_PER_COMPILER)),

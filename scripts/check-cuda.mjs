@@ -1,6 +1,6 @@
-// Builds the core against a CUDA build of torch, runs its tests on the CPU, and loads it with device
-// `cuda`. Without a GPU the answer must be an error in words and a CPU that still works; with one,
-// the GPU must work.
+// Builds the core and the CUDA kernels against a CUDA build of torch, runs the core's tests on the
+// CPU, and loads both with device `cuda`. Without a GPU the answer must be an error in words and a CPU
+// that still works; with one, the GPU must work, and the kernels compute there what the host does.
 //
 //   node scripts/check-cuda.mjs [--torch 2.14.1]
 //
@@ -12,7 +12,8 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { binaryDir, buildNative } from './build-native.mjs';
+import { binaryDir, buildNative, torchMinor } from './build-native.mjs';
+import { cudaCompiler, cudaPluginPath, cudaVersion } from './setup/cuda.mjs';
 import { ask, buildDir, main, root, run, SetupError, say } from './setup/steps.mjs';
 import { findPython } from './setup/system.mjs';
 import { setup } from './setup.mjs';
@@ -67,17 +68,56 @@ function load(torchHome, device) {
   throw new SetupError(`loading with device ${device} ended with ${status ?? signal}`, stderr);
 }
 
-/** libtorch_cuda.so and all that it needs can be opened; that takes no driver. */
-function openCudaLibraries(torchHome) {
-  const { status, stderr } = runScript(`
+/**
+ * libtorch_cuda.so and all that it needs can be opened, and the core can open its kernels beside it;
+ * that takes no driver. Returns what became of the kernels.
+ */
+function openKernels(torchHome, plugin) {
+  const coreFile = join(buildDir, `torch${torchMinor(torchHome)}`, 'dsrl_core.node');
+  const { status, stdout, stderr } = runScript(`
     const { inspectTorch } = await import(${compiled('inspect')});
     const { openLoader } = await import(${compiled('loader')});
+    const { openCore } = await import(${compiled('open')});
     const { currentSurroundings } = await import(${compiled('surroundings')});
     const { CPU_LIBRARIES, CUDA_LIBRARIES, preloadTorch } = await import(${compiled('preload')});
     const torch = inspectTorch(${JSON.stringify(torchHome)});
     const libraries = [...CPU_LIBRARIES, ...CUDA_LIBRARIES];
-    preloadTorch(openLoader(currentSurroundings()), torch, libraries);`);
+    preloadTorch(openLoader(currentSurroundings()), torch, libraries);
+    const core = openCore(${JSON.stringify(coreFile)}, torch);
+    const report = {};
+    try {
+      if (${plugin !== null}) core.openCudaPlugin(${JSON.stringify(plugin)}, 'cuda:0');
+    } catch ({ code, message }) {
+      Object.assign(report, { code, message });
+    }
+    console.log(JSON.stringify(report));`);
   expectThat(status === 0, 'the CUDA libraries of torch can be opened', { status, stderr });
+  return status === 0 ? JSON.parse(stdout) : {};
+}
+
+/** Where there is an nvcc: the kernels open, are this core's own, and want a GPU. */
+function checkKernels(torchHome, hasGpu) {
+  const { why } = cudaCompiler(torchHome);
+  const folder = join(buildDir, `torch${torchMinor(torchHome)}`);
+  const plugin = why ? null : join(folder, cudaPluginPath(cudaVersion(torchHome)));
+  if (why) process.stdout.write(`--   the kernels are not checked: ${why}\n`);
+  const report = openKernels(torchHome, plugin);
+  if (why) return;
+  if (!hasGpu) {
+    const isClean = report.code === 'ERR_DSRL_CUDA_UNAVAILABLE';
+    const what = `the kernels are this core's own and want a GPU: ${report.message}`;
+    expectThat(existsSync(plugin) && isClean, what.split('\n')[0], report);
+    return;
+  }
+  expectThat(report.code === undefined, 'a GPU: the kernels are opened', report);
+  const filter = '--gtest_filter=CudaKernels.DISABLED_OnAGpu*';
+  const program = join(binaryDir(torchHome), 'native', 'dsrl_tests');
+  const { status, stdout } = spawnSync(program, ['--gtest_also_run_disabled_tests', filter], {
+    encoding: 'utf8',
+    env: { ...process.env, DSRL_TEST_CUDA_PLUGIN: plugin },
+  });
+  const passed = status === 0 && stdout.includes('[  PASSED  ] 1 test');
+  expectThat(passed, 'a GPU: the kernels compute what the host does', { status, stdout });
 }
 
 function expectThat(holds, what, report) {
@@ -120,8 +160,8 @@ await main(import.meta.url, async (args) => {
   const cpu = load(torchHome, 'cpu');
   expectThat(cpu.device === 'cpu' && cpu.cuda, `the CPU works on torch ${cpu.version}`, cpu);
   tryTraining(torchHome);
-  openCudaLibraries(torchHome);
   const cuda = load(torchHome, 'cuda');
+  checkKernels(torchHome, cuda.code === undefined);
   const auto = load(torchHome, 'auto');
   const fallbacks = auto.warnings.filter((code) => code === 'DSRL_CPU_FALLBACK').length;
   if (cuda.code === undefined) {

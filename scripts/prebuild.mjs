@@ -3,6 +3,7 @@
 //   dsrl-native.glibc.node            the loader, put there by prebuildify
 //   torch<X.Y>/dsrl_core.node         a core for each torch that is named
 //   torch<X.Y>/build.json             what that core was built with and needs
+//   torch<X.Y>/cu<NNN>/libdsrl_cuda.so its CUDA kernels: for a CUDA build of torch, by nvcc
 //   libero/dsrl_libero_mujoco<X.Y>.so the LIBERO plugins that have been built
 //
 //   node scripts/prebuild.mjs [--torch-home DIR]...     (default: the torch of the set-up)
@@ -19,11 +20,12 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import prebuildify from 'prebuildify';
 import { buildNative, defaultTorchHome, torchMinor } from './build-native.mjs';
 import { neededLibraries, newestSymbolVersion } from './prebuild/elf.mjs';
+import { cudaCompiler, cudaPluginPath, cudaVersion } from './setup/cuda.mjs';
 import { ask, buildDir, main, root, say } from './setup/steps.mjs';
 
 /** Node-API 9 is in every Node that this package runs on. */
@@ -53,34 +55,47 @@ async function prebuildLoader() {
   });
 }
 
+/** A copy without symbols, and what it asks of the machine that opens it. */
+function prebuildLibrary(from, file, stripping) {
+  mkdirSync(dirname(file), { recursive: true });
+  copyFileSync(from, file);
+  execFileSync('strip', [stripping, file]);
+  return {
+    glibc: newestSymbolVersion(file, 'GLIBC'),
+    glibcxx: newestSymbolVersion(file, 'GLIBCXX'),
+    needed: neededLibraries(file),
+    sha256: createHash('sha256').update(readFileSync(file)).digest('hex'),
+  };
+}
+
 function prebuildCore(torchHome) {
   const name = `torch${torchMinor(torchHome)}`;
-  const folder = join(platformDir, name);
-  const file = join(folder, 'dsrl_core.node');
-  mkdirSync(folder, { recursive: true });
-  copyFileSync(join(buildDir, name, 'dsrl_core.node'), file);
-  execFileSync('strip', ['--strip-all', file]);
+  const [from, to] = [join(buildDir, name), join(platformDir, name)];
+  const core = 'dsrl_core.node';
   const record = {
     torch: torchMinor(torchHome),
     cxx11abi: 1, // every Linux wheel since 2.7
     napi: 9,
-    glibc: newestSymbolVersion(file, 'GLIBC'),
-    glibcxx: newestSymbolVersion(file, 'GLIBCXX'),
-    needed: neededLibraries(file),
     git: ask('git', ['-C', root, 'rev-parse', 'HEAD']),
-    sha256: createHash('sha256').update(readFileSync(file)).digest('hex'),
+    ...prebuildLibrary(join(from, core), join(to, core), '--strip-all'),
+    cuda: [],
   };
-  writeFileSync(join(folder, 'build.json'), `${JSON.stringify(record, null, 2)}\n`);
+  const { release, why } = cudaCompiler(torchHome);
+  if (release !== undefined) {
+    const version = cudaVersion(torchHome);
+    const file = cudaPluginPath(version);
+    const library = prebuildLibrary(join(from, file), join(to, file), '--strip-unneeded');
+    record.cuda.push({ version, file, nvcc: release, ...library });
+  }
+  writeFileSync(join(to, 'build.json'), `${JSON.stringify(record, null, 2)}\n`);
+  return `${record.torch} (${why ? `no CUDA kernels: ${why}` : `CUDA ${record.cuda[0].version}`})`;
 }
 
 function prebuildPlugins() {
   const built = join(buildDir, 'libero');
   const plugins = existsSync(built) ? readdirSync(built) : [];
   for (const plugin of plugins.filter((name) => /^dsrl_libero_mujoco[\d.]+\.so$/.test(name))) {
-    const file = join(platformDir, 'libero', plugin);
-    mkdirSync(join(platformDir, 'libero'), { recursive: true });
-    copyFileSync(join(built, plugin), file);
-    execFileSync('strip', ['--strip-unneeded', file]);
+    prebuildLibrary(join(built, plugin), join(platformDir, 'libero', plugin), '--strip-unneeded');
   }
 }
 
@@ -89,12 +104,12 @@ await main(import.meta.url, async (args) => {
   const { values } = parseArgs({ args, options });
   const torchHomes = values['torch-home'] ?? [defaultTorchHome()];
   rmSync(platformDir, { recursive: true, force: true });
+  const cores = [];
   for (const torchHome of torchHomes) {
-    await buildNative({ torchHome, targets: ['dsrl_loader', 'dsrl_core_node'] });
-    prebuildCore(torchHome);
+    await buildNative({ torchHome, targets: ['addon'] });
+    cores.push(prebuildCore(torchHome));
   }
   prebuildPlugins();
   await prebuildLoader();
-  const minors = torchHomes.map((torchHome) => torchMinor(torchHome)).join(', ');
-  say(`prebuild: ${platformDir} has the loader and cores for torch ${minors}`, {});
+  say(`prebuild: ${platformDir} has the loader and cores for torch ${cores.join(', ')}`, {});
 });

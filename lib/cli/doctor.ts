@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DsrlError, type TorchAttempt, UsageError } from '../errors.js';
 import { type Core, findCores } from '../torch/cores.js';
+import { cudaPluginFile } from '../torch/cuda-plugin.js';
 import { formatCudaVersion, whyNoCuda } from '../torch/device.js';
 import { findTorchWithCore, loadNative, torchJudge } from '../torch/load.js';
 import { type CudaDriver, openLoader } from '../torch/loader.js';
@@ -47,7 +48,14 @@ interface DoctorReport {
   torch: { chosen: FoundTorch | null; attempts: TorchAttempt[] };
   /** The core was opened on that torch, whose own version number fits. */
   core: Check;
-  cuda: { build: string | null; driver: CudaDriver | null; usable: Check };
+  cuda: {
+    /** The CUDA version that the torch was built for; null: a CPU build. */
+    build: string | null;
+    driver: CudaDriver | null;
+    usable: Check;
+    /** Our kernels for that torch; without them its own operators compute. */
+    plugin: Check;
+  };
   threads: { available: number; OMP_NUM_THREADS: string | null; MKL_NUM_THREADS: string | null };
   python: Check;
   ffmpeg: Check;
@@ -84,7 +92,8 @@ function examine(around: Surroundings): DoctorReport {
   const cores = findCores(around);
   const { refuse } = torchJudge(cores, around);
   const attempts = surveyTorch({ refuse }, around);
-  const chosen = attempt(() => findTorchWithCore(undefined, around).torch);
+  const found = attempt(() => findTorchWithCore(undefined, around));
+  const chosen = found?.torch ?? null;
   const driver = attempt(() => openLoader(around).cudaDriver());
   const loader = check(() => `glibc ${openLoader(around).glibcVersion()}`);
   const core = check(() => {
@@ -103,7 +112,12 @@ function examine(around: Surroundings): DoctorReport {
     cores,
     torch: { chosen, attempts },
     core,
-    cuda: { build: chosen?.cuda ?? null, driver, usable: cudaCheck(chosen, driver) },
+    cuda: {
+      build: chosen?.cuda ?? null,
+      driver,
+      usable: cudaCheck(chosen, driver),
+      plugin: pluginCheck(found),
+    },
     threads: { available: availableParallelism(), OMP_NUM_THREADS, MKL_NUM_THREADS },
     python: pythonCheck(around),
     ffmpeg: programCheck(
@@ -140,6 +154,15 @@ function cudaCheck(torch: FoundTorch | null, driver: CudaDriver | null): Check {
   return { ok: true, detail: `${driver.devices} GPU(s), the driver serves CUDA ${served}` };
 }
 
+function pluginCheck(found: ReturnType<typeof findTorchWithCore> | null): Check {
+  const file = found && cudaPluginFile(found.coreFile, found.torch);
+  if (found === null || file === null) return { ok: false, detail: 'no CUDA build of torch' };
+  if (existsSync(file)) return { ok: true, detail: file };
+  const { minor, cuda } = found.torch;
+  const detail = `no kernels for torch ${minor} with CUDA ${cuda}: its own operators compute`;
+  return { ok: false, detail };
+}
+
 /** The Python of the tools in python/: the checkout's own, else the first on the PATH. */
 function pythonCheck({ packageRoot }: Surroundings): Check {
   const own = join(packageRoot, '.venv', 'bin', 'python');
@@ -157,6 +180,8 @@ function programCheck(program: string, args: string[], absent: string): Check {
   return { ok: true, detail: `${stdout.split('\n')[0]?.split(' Copyright')[0]} (${program})` };
 }
 
+type Row = [label: string, ok: boolean, lines: string[]];
+
 function formatReport(report: DoctorReport): string {
   const { chosen, attempts } = report.torch;
   const { available, OMP_NUM_THREADS, MKL_NUM_THREADS } = report.threads;
@@ -167,7 +192,8 @@ function formatReport(report: DoctorReport): string {
   const place = report.checkout ? ' (a checkout)' : '';
   const cores = report.cores.map(({ minor, file }) => `torch ${minor}  ${file}`);
   const sources = Math.max(...attempts.map(({ source }) => source.length));
-  const rows: [label: string, ok: boolean, lines: string[]][] = [
+  const { build, usable, plugin } = report.cuda;
+  const rows: Row[] = [
     ['package', true, [`dsrl-native ${report.version}${place}`]],
     ['node', true, [`${report.node}, Node-API ${report.napi}`]],
     ['platform', true, [report.platform]],
@@ -176,7 +202,8 @@ function formatReport(report: DoctorReport): string {
     ['torch', chosen !== null, [chosen ? `${chosen.version}  ${chosen.root}` : 'none']],
     ['looked at', true, attempts.map((it) => `${it.source.padEnd(sources)}  ${it.verdict}`)],
     ['core', report.core.ok, [report.core.detail]],
-    ['cuda', report.cuda.usable.ok, [report.cuda.usable.detail]],
+    ['cuda', usable.ok, [usable.detail]],
+    ...(build === null ? [] : [['kernels', plugin.ok, [plugin.detail]] as Row]),
     ['threads', true, [`${available}${limits}`]],
     ['python', report.python.ok, [report.python.detail]],
     ['ffmpeg', report.ffmpeg.ok, [report.ffmpeg.detail]],

@@ -250,6 +250,8 @@ export interface Binding {
   readonly torchVersion: string;
   /** Whether this Node allows arrays over native memory; Electron does not. */
   readonly zeroCopy: boolean;
+  /** Opens the kernels for the GPUs of this process. */
+  openCudaPlugin(file: string, device: string): void;
   /** Threads of libtorch's operations, for the calling process. */
   setThreads(count: number): void;
   getThreads(): number;

@@ -29,8 +29,9 @@ export async function translateAsync<T>(call: () => Promise<T>): Promise<T> {
   }
 }
 
-/** What to type when something that LIBERO needs is missing. */
-const LIBERO_HINTS: Readonly<Record<string, string>> = {
+/** What to type when something that LIBERO or a GPU needs is missing. */
+const ENVIRONMENT_HINTS: Readonly<Record<string, string>> = {
+  ERR_DSRL_CUDA_KERNEL: 'see what nvidia-smi says, or use --device cpu',
   ERR_DSRL_LIBERO_BUNDLE: 'make the bundle with: dsrl-native libero setup',
   ERR_DSRL_LIBERO_MUJOCO: 'unset DSRL_MUJOCO, or make the bundle with: dsrl-native libero setup',
   ERR_DSRL_LIBERO_PLUGIN: 'compile the plugin with: npm run build:libero',
@@ -74,10 +75,10 @@ function toDsrlError(error: unknown): unknown {
       cause: error,
     });
   }
-  const liberoHint = LIBERO_HINTS[code];
-  if (liberoHint !== undefined) {
+  const environmentHint = ENVIRONMENT_HINTS[code];
+  if (environmentHint !== undefined) {
     return new EnvironmentSetupError(code as `ERR_DSRL_${string}`, message, {
-      hint: liberoHint,
+      hint: environmentHint,
       cause: error,
     });
   }

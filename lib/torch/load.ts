@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { UsageError } from '../errors.js';
 import { type Core, findCores } from './cores.js';
+import { openCudaPlugin } from './cuda-plugin.js';
 import {
   chooseDevice,
   cudaUnavailable,
@@ -68,7 +69,9 @@ function load(
   const device = choice.device === 'cpu' ? 'cpu' : openCuda(loader, torch, choice.device, request);
   if (choice.warning !== undefined) warnOfFallback(choice.warning);
   checkAbi(loader, torch);
-  return { core: openCore(coreFile, torch), device, torch };
+  const core = openCore(coreFile, torch);
+  openCudaPlugin(core, coreFile, torch, device);
+  return { core, device, torch };
 }
 
 function warnOfFallback(reason: string): void {

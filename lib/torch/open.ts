@@ -7,6 +7,8 @@ import type { TorchInfo } from './resolve.js';
 /** The core addon says which torch it was compiled against; the rest is the layer above's. */
 export interface CoreModule {
   readonly torchVersion: string;
+  /** Opens kernels for a GPU of this process; throws what is wrong with them, in words. */
+  openCudaPlugin(file: string, device: string): void;
 }
 
 /** Opens the CPU part of a torch. */

@@ -13,6 +13,7 @@
 #include "addon/tensor_files.h"
 #include "addon/tensor_handle.h"
 #include "addon/vec_env_handle.h"
+#include "core/device/cuda_plugin.h"
 #include "core/random/tensor_random.h"
 
 namespace dsrl::addon {
@@ -30,6 +31,13 @@ void SetThreads(const Napi::CallbackInfo& info) {
 
 Napi::Value GetThreads(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), at::get_num_threads());
+}
+
+void OpenCudaPlugin(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    open_cuda_plugin(info[0].As<Napi::String>().Utf8Value(),
+                     at::Device(info[1].As<Napi::String>().Utf8Value()));
+  });
 }
 
 Napi::Value Memory(const Napi::CallbackInfo& info) {
@@ -104,6 +112,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("torchVersion", TORCH_VERSION);
   exports.Set("setThreads", Napi::Function::New(env, SetThreads));
   exports.Set("getThreads", Napi::Function::New(env, GetThreads));
+  exports.Set("openCudaPlugin", Napi::Function::New(env, OpenCudaPlugin));
   exports.Set("memory", Napi::Function::New(env, Memory));
   exports.Set("resizeFrames", Napi::Function::New(env, ResizeFrames));
   exports.Set("randomNormal", Napi::Function::New(env, RandomNormal));

@@ -88,6 +88,7 @@ const RUN_ELSEWHERE: Record<string, string> = {
   'node bench/policy.mjs': 'bench/policy.mjs',
   'node bench/policy.mjs --python FILE': 'bench/policy.mjs',
   'npm run prebuild': 'test/pack/tarball.test.ts',
+  'npm run prebuild -- --torch-home DIR --torch-home OTHER': 'test/pack/cuda.slow.ts',
   'npm run test:pack': '.ci/full',
   'OMP_NUM_THREADS=1 node bench/tabletop.mjs --seeds 0,1,2 --write': 'bench/tabletop.mjs',
   'bash .ci/full': '.ci/full',

@@ -3,29 +3,18 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { makeTorch } from '../torch/fakes.js';
-import { packTarball, poorPath, root, temporaryFolder, torchHome } from './support/tarball.js';
+import { type Environment, installInto, poorMachine, runIn } from './support/machine.js';
+import { packTarball, root, temporaryFolder, torchHome } from './support/tarball.js';
 
 const folder = temporaryFolder();
 const { file } = packTarball(folder);
 const user = join(folder, 'user');
 
-/** A machine with Node and a torch, and without a compiler, CMake or Python. */
-let env: Record<string, string>;
+let env: Environment;
 
 beforeAll(() => {
-  mkdirSync(join(folder, 'bin'));
-  mkdirSync(join(folder, 'home'));
-  const cache = execFileSync('npm', ['config', 'get', 'cache'], { encoding: 'utf8' }).trim();
-  env = {
-    PATH: poorPath(join(folder, 'bin')),
-    HOME: join(folder, 'home'),
-    npm_config_cache: cache, // the packages that we depend on are fetched once a machine
-    DSRL_TORCH_HOME: torchHome(),
-  };
-  for (const name of ['npm_config_registry', 'NPM_CONFIG_USERCONFIG', 'npm_config_userconfig']) {
-    if (process.env[name] !== undefined) env[name] = process.env[name];
-  }
-  installInto(user, file, ['--ignore-scripts=false']);
+  env = poorMachine(folder, torchHome());
+  install(user, file, ['--ignore-scripts=false']);
 });
 
 /** A minor that the installed package has a core for. */
@@ -34,20 +23,10 @@ function torchMinor(place: string): string {
   return names.find((name) => /^torch\d/.test(name))?.slice('torch'.length) ?? '';
 }
 
-function installInto(place: string, tarball: string, options: string[]): void {
-  mkdirSync(place, { recursive: true });
-  writeFileSync(join(place, 'package.json'), '{ "name": "robot", "private": true }');
-  execFileSync('npm', ['install', '--no-audit', '--no-fund', ...options, tarball], {
-    cwd: place,
-    env,
-    stdio: 'pipe',
-  });
-}
+const install = (place: string, tarball: string, options: string[]) =>
+  installInto(place, tarball, options, env);
 
-function runIn(place: string, command: string, words: string[]) {
-  const result = spawnSync(command, words, { cwd: place, env, encoding: 'utf8' });
-  return { code: result.status, stdout: result.stdout, stderr: result.stderr };
-}
+const run = (place: string, command: string, words: string[]) => runIn(place, command, words, env);
 
 /** One call into the core, and what it printed. */
 const ONE_CALL = `
@@ -57,7 +36,7 @@ const tensor = randomNormal(runtime, 0n, 'test', 0, 1, 4);
 console.log(tensor.shape.join(), runtime.torchVersion);`;
 
 function oneCall(place: string) {
-  return runIn(place, 'node', ['--input-type=module', '-e', ONE_CALL]);
+  return run(place, 'node', ['--input-type=module', '-e', ONE_CALL]);
 }
 
 test('P2 it installs and runs without a compiler', () => {
@@ -66,19 +45,19 @@ test('P2 it installs and runs without a compiler', () => {
 
 test('P2 npx dsrl-native train runs from it', () => {
   const words = ['dsrl-native', 'train', 'tabletop', '--run-dir', 'run', 'runner.max_steps=1'];
-  const { code, stderr } = runIn(user, 'npx', [...words, 'algorithm.update_epoch=2']);
+  const { code, stderr } = run(user, 'npx', [...words, 'algorithm.update_epoch=2']);
   expect([code, code === 0 ? '' : stderr]).toEqual([0, '']);
   const metrics = readFileSync(join(user, 'run', 'metrics.jsonl'), 'utf8')
     .trim()
     .split('\n');
   expect(metrics).toHaveLength(1);
-  const verdict = runIn(user, 'npx', ['dsrl-native', 'doctor', '--json']);
+  const verdict = run(user, 'npx', ['dsrl-native', 'doctor', '--json']);
   expect(JSON.parse(verdict.stdout)).toMatchObject({ ok: true, checkout: false });
 });
 
 test('P3 it installs where scripts are not run', () => {
   const place = join(folder, 'no scripts');
-  installInto(place, file, ['--ignore-scripts']);
+  install(place, file, ['--ignore-scripts']);
   expect(oneCall(place).code).toBe(0);
 });
 
@@ -92,14 +71,14 @@ test('P4 with a binding.gyp and no "gypfile": false the same machine cannot inst
   const options = { cwd: broken, env, encoding: 'utf8' as const };
   const packed = execFileSync('npm', ['pack', '--json', '--ignore-scripts'], options);
   const tarball = join(broken, JSON.parse(packed)[0].filename);
-  expect(() => installInto(join(folder, 'refused'), tarball, ['--ignore-scripts=false'])).toThrow();
+  expect(() => install(join(folder, 'refused'), tarball, ['--ignore-scripts=false'])).toThrow();
 });
 
 test('P9 npm exec runs it from an empty folder', () => {
   const place = join(folder, 'empty');
   mkdirSync(place);
   const words = ['exec', '--yes', `--package=${file}`, '--', 'dsrl-native', '--version'];
-  expect(runIn(place, 'npm', words)).toMatchObject({
+  expect(run(place, 'npm', words)).toMatchObject({
     code: 0,
     stdout: expect.stringMatching(/^dsrl-native \d/),
   });
@@ -107,11 +86,11 @@ test('P9 npm exec runs it from an empty folder', () => {
 
 test('P10 two copies in one process work side by side on one torch', () => {
   const second = join(folder, 'second');
-  installInto(second, file, ['--ignore-scripts']);
+  install(second, file, ['--ignore-scripts']);
   const entry = join(second, 'node_modules', 'dsrl-native', 'dist', 'index.js');
   const other = ONE_CALL.replace("'dsrl-native'", JSON.stringify(entry));
   const both = `{${ONE_CALL}}\n{${other}}`;
-  const { code, stdout } = runIn(user, 'node', ['--input-type=module', '-e', both]);
+  const { code, stdout } = run(user, 'node', ['--input-type=module', '-e', both]);
   expect([code, stdout.trim().split('\n').length]).toEqual([0, 2]);
 });
 

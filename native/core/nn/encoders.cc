@@ -1,10 +1,14 @@
 #include <ATen/ATen.h>
 
+#include "core/device/cuda_plugin.h"
 #include "core/nn/networks.h"
 
 namespace dsrl {
 
 at::Tensor normalize_frames(const at::Tensor& frames) {
+  if (const DsrlCudaPlugin* plugin = cuda_plugin(frames.device())) {
+    return detail::normalize_by(*plugin, frames);
+  }
   return frames.permute({0, 3, 1, 2}).to(at::kFloat).div_(255.0).mul_(2.0).sub_(1.0);
 }
 

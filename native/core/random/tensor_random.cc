@@ -4,6 +4,8 @@
 
 #include <numbers>
 
+#include "core/device/cuda_plugin.h"
+
 namespace dsrl {
 namespace detail {
 namespace {
@@ -62,6 +64,9 @@ at::Tensor below_from_words(const at::Tensor& words, int64_t bound) {
 
 at::Tensor random_normal(const RandomStream& stream, int64_t step, int64_t rows, int64_t columns,
                          at::Device device, int64_t first_env) {
+  if (const DsrlCudaPlugin* plugin = cuda_plugin(device)) {
+    return detail::normal_by(*plugin, stream, step, rows, columns, device, first_env);
+  }
   if (!device.is_cpu()) {
     const int64_t padded = (columns + 3) / 4 * 4;
     const auto words = detail::philox_words(stream, step, rows, padded, device, first_env);
@@ -89,6 +94,9 @@ at::Tensor random_uniform(const RandomStream& stream, int64_t step, int64_t rows
 at::Tensor random_below(const RandomStream& stream, int64_t step, int64_t count, int64_t bound,
                         at::Device device) {
   TORCH_CHECK(bound >= 1 && bound <= (int64_t{1} << 31), "bound ", bound, " is out of range");
+  if (const DsrlCudaPlugin* plugin = cuda_plugin(device)) {
+    return detail::below_by(*plugin, stream, step, count, bound, device);
+  }
   if (!device.is_cpu()) {
     const auto words = detail::philox_words(stream, step, 1, count, device, 0);
     return detail::below_from_words(words.squeeze(0), bound);

@@ -14,9 +14,17 @@ export function temporaryFolder(): string {
   return folder;
 }
 
-/** Prebuilds from what the set-up has compiled, then `npm pack`: the package as it is published. */
-export function packTarball(folder: string): { file: string; entries: PackedFile[] } {
-  execFileSync(process.execPath, [join('scripts', 'prebuild.mjs')], { cwd: root, stdio: 'pipe' });
+/**
+ * Prebuilds for these torches (none: for the set-up's, whose core is compiled), then `npm pack`: the
+ * package as it is published.
+ */
+export function packTarball(
+  folder: string,
+  torchHomes: readonly string[] = [],
+): { file: string; entries: PackedFile[] } {
+  const script = join('scripts', 'prebuild.mjs');
+  const homes = torchHomes.flatMap((home) => ['--torch-home', home]);
+  execFileSync(process.execPath, [script, ...homes], { cwd: root, stdio: 'pipe' });
   const [packed] = JSON.parse(
     execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
       cwd: root,

@@ -121,4 +121,5 @@ export {
   type Service,
   serve,
 } from './serve/index.js';
+export type { Abortable } from './signal.js';
 export * from './train/index.js';

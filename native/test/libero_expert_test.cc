@@ -10,13 +10,12 @@ namespace {
 using Bowl = LiberoExpert::Bowl;
 using Phase = LiberoExpert::Phase;
 
-/// Target and other bowl on the table, apart; the hand over neither; obstacles out of the way.
+/// Target and other bowl on the table, apart; the hand over neither.
 LiberoExpert::Scene table() {
   LiberoExpert::Scene scene;
   scene.hand = {-.2, 0, 1.17};
   scene.width = .08;
   scene.bowls = {{{-.06, .2, .898}, {-.2, -.1, .898}}};
-  scene.obstacles = {{{.6, .6, .9}, {.6, -.6, .9}}};
   scene.plate = {.06, .2, .902};
   return scene;
 }
@@ -94,23 +93,18 @@ TEST(LiberoExpert, OpensOverThePlateAndNotBefore) {
   EXPECT_EQ(expert.phase(), Phase::kRelease);
 }
 
-TEST(LiberoExpert, SetsTheOtherBowlDownWhereNothingIsNear) {
-  const auto sideways = [](const LiberoExpert::Scene& start) {
+TEST(LiberoExpert, CarriesEitherBowlToThePlate) {
+  for (const auto bowl : {Bowl::kTarget, Bowl::kOther}) {
     LiberoExpert expert;
-    auto scene = start;
-    take(expert, scene, Bowl::kOther);
-    scene.bowls[1][2] += .2;
+    auto scene = table();
+    take(expert, scene, bowl);
+    auto& held = scene.bowls[bowl == Bowl::kTarget ? 0 : 1];
+    held[2] += .2;
     scene.hand[2] += .2;
-    const auto action = expert.act(scene, Bowl::kOther);
-    return std::atan2(action[1], action[0]);
-  };
-  const auto free = table();
-  auto taken = table();
-  taken.obstacles[0] = {free.plate[0] + .02, free.plate[1] - .19, .9};
-  // From (-.2, -.1) to plate + (.02, -.19); that being taken, and the next two being near the
-  // target, to plate + (-.12, -.19).
-  EXPECT_NEAR(sideways(free), std::atan2(.11, .28), 1e-9);
-  EXPECT_NEAR(sideways(taken), std::atan2(.11, .14), 1e-9);
+    const auto action = expert.act(scene, bowl);
+    EXPECT_NEAR(std::atan2(action[1], action[0]),
+                std::atan2(scene.plate[1] - held[1], scene.plate[0] - held[0]), 1e-9);
+  }
 }
 
 TEST(LiberoExpert, GoesIntoTheDrawerWithHalfOpenFingers) {

@@ -40,14 +40,19 @@ def shard(task: int, errand: int, opening: list[float]) -> dict[str, np.ndarray]
 OPENING = [0.08, 0.08, 0.02, 0.005, 0.005, 0.06]
 
 
-class Teaches(unittest.TestCase):
-    def test_all_of_the_target_and_the_other_bowl_until_it_is_held(self):
-        self.assertTrue(train_policy.teaches(shard(0, 0, OPENING)).all())
-        kept = train_policy.teaches(shard(0, 1, OPENING)).tolist()
-        self.assertEqual(kept, [True, True, True, False, False, False])
+class FrameWeights(unittest.TestCase):
+    def test_the_first_and_the_last_steps_are_drawn_twice_as_often(self):
+        frames = shard(0, 0, [0.08] * 40)  # of steps 0 to 78
+        weights = train_policy.frame_weights(frames)
+        self.assertEqual(weights.tolist(), [2.0] * 4 + [1.0] * 24 + [2.0] * 12)
 
-    def test_the_whole_of_an_episode_in_which_nothing_is_held(self):
-        self.assertTrue(train_policy.teaches(shard(0, 1, [0.08, 0.07])).all())
+    def test_each_episode_has_its_own_end(self):
+        frames = shard(0, 0, [0.08] * 40)
+        frames["episode"][:20] = 4
+        frames["step"][20:] -= 40
+        weights = train_policy.frame_weights(frames).tolist()
+        self.assertEqual(weights[:20], weights[20:])
+        self.assertEqual(weights[:20], [2.0] * 4 + [1.0] * 4 + [2.0] * 12)
 
 
 class Command(unittest.TestCase):
@@ -78,7 +83,7 @@ class Command(unittest.TestCase):
         self.assertEqual(list(policy["prompts"]), list(PROMPTS.values()))
         self.assertEqual({len(ids) for ids in policy["prompts"].values()}, {6})
         provenance = policy["provenance"]
-        self.assertEqual(provenance["frames"], 9)
+        self.assertEqual(provenance["frames"], 12)
         self.assertEqual(provenance["demonstrations"], [{"seed": 0}, {"seed": 2}])
         self.assertIn("--steps 2", provenance["command"])
 

@@ -44,20 +44,18 @@ CAMERAS = ["main", "wrist"]
 PROMPT_TOKENS = 6
 # The noise picks the bowl in the first chunk, so its frames are drawn more often.
 FIRST_STEPS, FIRST_WEIGHT = 8, 2.0
-TARGET = 0  # of `errand`
-HOLDING = 0.014  # fingers this near to each other hold the rim of a bowl
+# A demonstration has few frames where the bowl slows down over the plate and is let go, and a policy
+# that has not learned these carries it past.
+LAST_STEPS, LAST_WEIGHT = 24, 2.0
 
 
-def teaches(shard: dict[str, np.ndarray]) -> np.ndarray:
-    """Without the frames from the grasp on of the episodes that fetch the other bowl. With a bowl in
-    the hand the two errands look alike, and a policy that was taught both sets the target down
-    beside the plate; taught one, it carries to the plate whatever it holds."""
-    other = shard["errand"] != TARGET
-    opening = shard["state"][:, 6] - shard["state"][:, 7]  # metres, between the fingers
-    held = other & (opening < HOLDING)
-    grasped = np.full(1 + shard["episode"].max(), np.iinfo(np.int32).max)
-    np.minimum.at(grasped, shard["episode"][held], shard["step"][held])
-    return shard["step"] < np.where(other, grasped[shard["episode"]], np.iinfo(np.int32).max)
+def frame_weights(shard: dict[str, np.ndarray]) -> np.ndarray:
+    """How much more often than others each frame of a shard is drawn."""
+    step, episode = shard["step"], shard["episode"]
+    last = np.zeros(1 + episode.max(), np.int64)
+    np.maximum.at(last, episode, step)
+    weights = np.where(step < FIRST_STEPS, FIRST_WEIGHT, 1.0)
+    return np.where(step > last[episode] - LAST_STEPS, LAST_WEIGHT, weights)
 
 
 def load(folders: dict[Path, dict], prompts: dict[int, str]) -> Frames:
@@ -67,10 +65,9 @@ def load(folders: dict[Path, dict], prompts: dict[int, str]) -> Frames:
         for folder, manifest in folders.items()
         for shard in manifest["shards"]
     ]
-    kept = [teaches(shard) for shard in shards]
 
     def joined(name: str) -> np.ndarray:
-        return np.concatenate([shard[name][rows] for shard, rows in zip(shards, kept, strict=True)])
+        return np.concatenate([shard[name] for shard in shards])
 
     places = {task: row for row, task in enumerate(prompts)}
     tokens = np.array([artefact.byte_tokens(text)[:PROMPT_TOKENS] for text in prompts.values()])
@@ -78,7 +75,7 @@ def load(folders: dict[Path, dict], prompts: dict[int, str]) -> Frames:
         pictures=np.stack([joined(camera) for camera in CAMERAS], 1),
         states=joined("state"),
         actions=joined("actions"),
-        weights=np.where(joined("step") < FIRST_STEPS, FIRST_WEIGHT, 1.0),
+        weights=np.concatenate([frame_weights(shard) for shard in shards]),
         prompts=np.array([places[task] for task in joined("task")]),
         tokens=tokens,
         token_mask=np.ones_like(tokens, bool),

@@ -59,6 +59,9 @@ describe.skipIf(reason)(`debug demonstrations${reason ? ` (${reason})` : ''}`, (
     }
     expect(pairs).toBeGreaterThan(5);
     expect(together / pairs).toBeGreaterThan(0.8);
+    // It is recorded until the bowl is let go: the fingers that held its rim open.
+    const last = (states[frames * 8 - 2] ?? 0) - (states[frames * 8 - 1] ?? 0);
+    expect(last).toBeGreaterThan(0.02);
     const pictures = tensors.get('main')?.read() ?? [];
     expect(new Set(Array.from(pictures, Number)).size).toBeGreaterThan(50);
   });

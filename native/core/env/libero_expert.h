@@ -1,12 +1,13 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <span>
 
 namespace dsrl {
 
-/// A scripted rim grasp for LIBERO-Spatial: takes a bowl by its rim and puts it on the plate, or
-/// the other bowl beside it. It sees positions, never pictures, and never turns the hand: its
+/// A scripted rim grasp for LIBERO-Spatial: takes the target bowl by its rim, or the other one, and
+/// puts it on the plate. It sees positions, never pictures, and never turns the hand: its
 /// actions are position deltas in units of the controller's 5 cm, and the gripper.
 ///
 /// It is a demonstrator and a test of the physics, not a part of what is learned. Lengths are
@@ -23,17 +24,16 @@ class LiberoExpert {
   enum class Phase { kReach = 0, kClose = 1, kCarry = 2, kRelease = 3, kDone = 4 };
 
   struct Scene {
-    Point hand{};                      // the grip site
-    double width = 0;                  // between the fingers, 0 to .08
-    std::array<Point, 2> bowls{};      // target, other: root bodies, as all that follow
-    std::array<Point, 2> obstacles{};  // cookies, ramekin
+    Point hand{};                  // the grip site
+    double width = 0;              // between the fingers, 0 to .08
+    std::array<Point, 2> bowls{};  // target, other: root bodies, as the plate's
     Point plate{};
   };
   /// Reads a scene off [qpos 48] of MuJoCo and the agent's 8-D state; the order of qpos is that of
   /// LIBERO's own initial states.
   static Scene read(std::span<const double> qpos, std::span<const double> state);
 
-  /// Forgets the episode and its bowl's place.
+  /// Forgets the episode.
   void reset() { *this = {}; }
   /// The next action; call it once a step.
   Action act(const Scene& scene, Bowl bowl);
@@ -49,10 +49,8 @@ class LiberoExpert {
   double gripper(double width) const;
 
   Phase phase_ = Phase::kReach;
-  bool begun_ = false;
-  Point spot_{};      // where the bowl is to stand, from the plate
-  double start_ = 0;  // the bowl's height when the episode began
-  int steps_ = 0;     // in this phase
+  std::optional<double> start_;  // the bowl's height when the episode began
+  int steps_ = 0;                // in this phase
 };
 
 }  // namespace dsrl

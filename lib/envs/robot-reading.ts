@@ -19,7 +19,11 @@ export function whyUnusable(
       return `there is no picture of the camera \`${camera}\`; there are: ${found}`;
     }
     const { data, height, width } = picture;
-    if (data.length === height * width * 3) continue;
+    // Handed on, another class or a picture of nothing would end the run, not the episode.
+    const given: unknown = data;
+    if (!(given instanceof Uint8Array)) return `the picture of \`${camera}\` is no Uint8Array`;
+    const whole = [height, width].every((side) => Number.isInteger(side) && side >= 1);
+    if (whole && data.length === height * width * 3) continue;
     return `the picture of \`${camera}\` has ${data.length} bytes, not ${height} x ${width} x 3`;
   }
   const { state } = reading;

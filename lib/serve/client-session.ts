@@ -20,11 +20,15 @@ export interface SessionOptions {
 
 /**
  * One openpi client. The server speaks first, with the metadata; then every binary frame is a
- * request and gets one answer. Requests of one client are answered one after another: while one is
- * being answered the socket is not read, so that a client that floods fills its own buffers only.
+ * request and gets one answer. Requests of one client are answered one after another, in their order.
+ * While one waits behind another the socket is not read, so that a client that floods fills its own
+ * buffers only; with none waiting it is, and pings are answered while the policy computes.
  */
 export class ClientSession {
-  private busy = false;
+  /** Requests that came and are not answered: ws may deliver several that came in one packet. */
+  private requests = 0;
+  /** Ends when the last of them is answered. */
+  private answered: Promise<void> = Promise.resolve();
   private closing = false;
   private alive = true;
   /** When the last answer was sent: openpi's `prev_total_ms` counts from there, waiting included. */
@@ -35,7 +39,7 @@ export class ClientSession {
     private readonly socket: WebSocket,
     private readonly options: SessionOptions,
   ) {
-    socket.on('message', (data, isBinary) => void this.receive(data, isBinary));
+    socket.on('message', (data, isBinary) => this.receive(data, isBinary));
     socket.on('pong', () => {
       this.alive = true;
     });
@@ -46,7 +50,7 @@ export class ClientSession {
 
   /** Called at an interval: a client that has not answered the last ping is gone. */
   checkAlive(): void {
-    if (this.busy) return; // its pongs lie unread in the paused socket
+    if (this.requests > 0) return; // its pongs may lie unread in the paused socket
     if (!this.alive) {
       this.socket.terminate();
       return;
@@ -58,17 +62,23 @@ export class ClientSession {
   /** Lets a request that is being answered finish, then says goodbye. */
   close(): void {
     this.closing = true;
-    if (!this.busy) this.socket.close(GOING_AWAY, 'the server is shutting down');
+    if (this.requests === 0) this.socket.close(GOING_AWAY, 'the server is shutting down');
   }
 
   terminate(): void {
     this.socket.terminate();
   }
 
-  private async receive(data: RawData, isBinary: boolean): Promise<void> {
-    this.busy = true;
-    this.socket.pause();
+  private receive(data: RawData, isBinary: boolean): void {
+    this.requests += 1;
+    if (this.requests > 1) this.socket.pause();
+    this.answered = this.answered.then(() => this.respond(data, isBinary));
+  }
+
+  private async respond(data: RawData, isBinary: boolean): Promise<void> {
     try {
+      // Behind a request that failed, or a goodbye, nobody reads an answer.
+      if (this.closing || this.socket.readyState !== this.socket.OPEN) return;
       if (!isBinary) throw textFrame();
       await this.send(await this.reply(bytesOf(data)));
       const now = performance.now();
@@ -77,8 +87,9 @@ export class ClientSession {
     } catch (error) {
       await this.fail(error);
     } finally {
-      this.busy = false;
-      this.socket.resume();
+      this.requests -= 1;
+      this.alive = true;
+      if (this.requests <= 1) this.socket.resume();
       if (this.closing) this.close();
     }
   }

@@ -1,4 +1,4 @@
-import { NdArray } from './ndarray.js';
+import { NdArray, textOfNumpy } from './ndarray.js';
 import { ProtocolError } from './protocol-error.js';
 
 /** What a message can hold. */
@@ -16,6 +16,9 @@ export type Packable =
 /** Deeper nesting is refused: an observation needs two levels, a stack overflow needs thousands. */
 const DEEPEST = 16;
 
+/** More values are refused: an empty map takes one byte in a message, and fifty in memory. */
+const MOST_VALUES = 100_000;
+
 /** How an array of numpy announces itself: keys of type bin, as openpi's msgpack_numpy packs. */
 const ARRAY = '__ndarray__';
 const SCALAR = '__npgeneric__';
@@ -29,7 +32,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
  * it while they are in use. Lengths are checked against what is left of the message before anything
  * is allocated.
  *
- * @throws ProtocolError ERR_DSRL_WIRE_{TRUNCATED, MALFORMED, DEPTH, ARRAY}
+ * @throws ProtocolError ERR_DSRL_WIRE_{TRUNCATED, MALFORMED, DEPTH, COUNT, ARRAY}
  */
 export function decode(message: Uint8Array): Packable {
   const reader = new Reader(message);
@@ -40,6 +43,7 @@ export function decode(message: Uint8Array): Packable {
 
 class Reader {
   private at = 0;
+  private values = 0;
   private readonly view: DataView;
 
   constructor(private readonly bytes: Uint8Array) {
@@ -54,6 +58,12 @@ class Reader {
     if (depth > DEEPEST) {
       throw new ProtocolError('ERR_DSRL_WIRE_DEPTH', `more than ${DEEPEST} levels of nesting`, {
         hint: 'send a flat map of arrays',
+      });
+    }
+    this.values += 1;
+    if (this.values > MOST_VALUES) {
+      throw new ProtocolError('ERR_DSRL_WIRE_COUNT', `more than ${MOST_VALUES} values`, {
+        hint: 'send pictures and long lists of numbers as arrays of numpy',
       });
     }
     const first = this.unsigned(1);
@@ -176,7 +186,8 @@ function ofNumpy(map: Record<string, Packable>): Packable {
   if (own(ARRAY) === true) {
     const data = own('data');
     if (!(data instanceof Uint8Array)) throw malformed('the data of an array are no bytes');
-    return NdArray.decode(data, own('dtype'), own('shape'));
+    const [dtype, shape] = [own('dtype'), own('shape')];
+    return textOfNumpy(data, dtype, shape) ?? NdArray.decode(data, dtype, shape);
   }
   if (own(SCALAR) === true) return own('data') ?? null;
   return map;

@@ -113,6 +113,31 @@ export class NdArray {
   }
 }
 
+/**
+ * The one text of an array of numpy (`<U7`: four bytes a character, zeros behind the last); openpi's
+ * policies take the prompt so, too. Null for arrays of numbers and for several texts.
+ *
+ * @throws ProtocolError ERR_DSRL_WIRE_ARRAY
+ */
+export function textOfNumpy(bytes: Uint8Array, dtype: unknown, shape: unknown): string | null {
+  const [, order, digits] = (typeof dtype === 'string' && /^([<>])U(\d{1,9})$/.exec(dtype)) || [];
+  if (order === undefined || shapeOf(shape).some((length) => length !== 1)) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const points = Array.from({ length: bytes.length >> 2 }, (_, index) =>
+    view.getUint32(4 * index, order === '<'),
+  );
+  if (bytes.length === 4 * Number(digits) && points.every((point) => point <= 0x10ffff)) {
+    const end = points.findLastIndex((point) => point !== 0) + 1;
+    return points
+      .slice(0, end)
+      .map((point) => String.fromCodePoint(point))
+      .join('');
+  }
+  throw new ProtocolError('ERR_DSRL_WIRE_ARRAY', `this is no text of the dtype ${quote(dtype)}`, {
+    hint: 'send the text itself',
+  });
+}
+
 function shapeOf(shape: unknown): number[] {
   const dimensions = Array.isArray(shape) && shape.length <= 32 ? shape : null;
   if (dimensions?.every((length) => Number.isSafeInteger(length) && length >= 0)) return dimensions;

@@ -136,7 +136,7 @@ function channelsLast(bytes: Uint8Array, pixels: number): Uint8Array {
 }
 
 function missing(request: Packable, key: string, keys: ObservationKeys): ProtocolError {
-  const found = isMap(request) ? Object.keys(request).join(', ') : describe(request);
+  const found = isMap(request) ? listed(Object.keys(request)) : describe(request);
   const state = typeof keys.state === 'string' ? [keys.state] : Object.keys(keys.state);
   const all = [...Object.values(keys.images), ...state, keys.prompt];
   return new ProtocolError(
@@ -144,6 +144,12 @@ function missing(request: Packable, key: string, keys: ObservationKeys): Protoco
     `the observation has no \`${key}\`; it has ${found || 'nothing'}`,
     { hint: `send ${all.join(', ')}` },
   );
+}
+
+/** A request of 64 MiB of keys must not be answered by as many. */
+function listed(keys: readonly string[]): string {
+  const first = keys.slice(0, 20).map((key) => key.slice(0, 80));
+  return keys.length > first.length ? `${first.join(', ')}, ...` : first.join(', ');
 }
 
 function wrong(key: string, found: string, hint: string): ProtocolError {

@@ -1,5 +1,5 @@
 import { type Limits, type TimedOut, withinDeadline } from '../deadline.js';
-import { RuntimeFailure } from '../errors.js';
+import { PolicyError, RuntimeFailure } from '../errors.js';
 import type { Packable } from './decode.js';
 import { NdArray } from './ndarray.js';
 import { keysOf, liberoKeys, type ObservationKeys, stateEntries } from './openpi-keys.js';
@@ -57,7 +57,8 @@ export class RemotePolicy implements Disposable {
 
   /**
    * @param options `deadlineMs` milliseconds after which the answer is `{ timedOut: true }`
-   * @throws RuntimeFailure ERR_DSRL_REMOTE_FAILED with the server's words, _DISCONNECTED;
+   * @throws PolicyError ERR_DSRL_POLICY_CONTRACT for a picture, a state or a prompt that is none;
+   *   RuntimeFailure ERR_DSRL_REMOTE_FAILED with the server's words, _DISCONNECTED;
    *   _NOT_FINITE if an action is no finite number: none leaves
    */
   infer(
@@ -71,13 +72,24 @@ export class RemotePolicy implements Disposable {
 
   private async ask(observation: RemoteObservation, signal?: AbortSignal): Promise<RemoteChunk> {
     const { images, state, prompt } = observation;
+    if (typeof prompt !== 'string') {
+      throw refused(`the observation's prompt is ${prompt}`, 'give the instruction as a text');
+    }
     const keys = this.keys ?? keysOf(this.metadata) ?? liberoKeys(Object.keys(images));
     const request: Record<string, Packable> = { [keys.prompt]: prompt };
     for (const [camera, { data, height, width }] of Object.entries(images)) {
       const key = keys.images[camera];
-      if (key !== undefined) request[key] = new NdArray(data, [height, width, 3]);
+      if (key === undefined) continue;
+      const given: unknown = data;
+      if (!(given instanceof Uint8Array) || given.length !== height * width * 3) {
+        throw refused(
+          `the picture of \`${camera}\` is no Uint8Array of ${height} x ${width} x 3`,
+          'give { data, height, width }, RGB, row by row',
+        );
+      }
+      request[key] = new NdArray(given, [height, width, 3]);
     }
-    Object.assign(request, Object.fromEntries(stateEntries(Float32Array.from(state), keys)));
+    Object.assign(request, Object.fromEntries(stateEntries(checkedState(state), keys)));
     const answer = await this.client.request(request, signal);
     const actions = (answer as { actions?: unknown } | null)?.actions;
     if (actions instanceof NdArray) {
@@ -96,6 +108,18 @@ export class RemotePolicy implements Disposable {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+/** As a local policy checks it: `null` of a sensor that did not answer is no 0. */
+function checkedState(state: ArrayLike<number>): Float32Array {
+  return Float32Array.from(Array.from(state), (value: unknown, index) => {
+    if (typeof value === 'number') return value;
+    throw refused(`the observation's state[${index}] is ${value}`, 'give numbers');
+  });
+}
+
+function refused(message: string, hint: string): PolicyError {
+  return new PolicyError('ERR_DSRL_POLICY_CONTRACT', message, { hint });
 }
 
 /** Other servers than ours may let such actions through; a robot must not get them. */

@@ -80,8 +80,9 @@ export class PolicyServer {
         response.end(healthy ? 'OK\n' : 'Not found\n');
       },
     );
-    // Beyond this Node itself drops connections: they cost a socket each before their handshake.
-    this.http.maxConnections = 2 * maxClients + 16;
+    // Beyond this Node itself drops connections, without the 503 that the others get: they cost a
+    // socket each before their handshake.
+    this.http.maxConnections = 2 * maxClients + 1024;
     this.http.on('upgrade', (request, socket, head) => {
       socket.on('error', () => {});
       if (!this.admits(request)) refuse(socket, 401);
@@ -105,7 +106,7 @@ export class PolicyServer {
   /**
    * Starts to listen.
    *
-   * @throws UsageError ERR_DSRL_SERVE_KEY for another host than loopback without a key
+   * @throws UsageError ERR_DSRL_SERVE_KEY for another host than loopback without a key, _PORT
    * @throws EnvironmentSetupError ERR_DSRL_SERVE_LISTEN where the address is taken or not ours
    */
   static async listen<Observation>(
@@ -122,6 +123,11 @@ export class PolicyServer {
     if (!LOOPBACK.has(host) && !apiKey) {
       throw new UsageError('ERR_DSRL_SERVE_KEY', `serving on ${host} without an API key`, {
         hint: 'give a key (`--api-key-file FILE`), or serve on 127.0.0.1',
+      });
+    }
+    if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+      throw new UsageError('ERR_DSRL_SERVE_PORT', `${port} is no port`, {
+        hint: 'give a whole number from 0, which takes a free one, to 65535',
       });
     }
     const batcher = new Batcher((batch: Observation[]) => service.infer(batch), {
@@ -188,6 +194,8 @@ export class PolicyServer {
   }
 }
 
+/** Without waiting for the client's end: one that never closes would hold a connection for good. */
 function refuse(socket: Duplex, status: 401 | 503): void {
+  socket.once('finish', () => socket.destroy());
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\n\r\n`);
 }

@@ -42,11 +42,13 @@ export class WireClient {
   /** @throws RuntimeFailure ERR_DSRL_REMOTE_{UNREACHABLE, FAILED, DISCONNECTED, CLOSED} */
   async request(message: Packable, signal?: AbortSignal): Promise<Packable> {
     signal?.throwIfAborted();
+    // First: a message that cannot be written must not take a place among those that wait.
+    const frame = encode(message);
     const socket = await abortable(this.connect(), signal);
     const answer = new Promise<Packable>((resolve, reject) => {
       this.pending.push({ resolve, reject });
     });
-    socket.send(encode(message));
+    socket.send(frame);
     return abortable(answer, signal);
   }
 

@@ -5,6 +5,7 @@ import {
   type RobotEnvironment,
   type RobotFault,
 } from '../envs/index.js';
+import { UsageError } from '../errors.js';
 import type { EvaluationRow, Progress, StepRow } from '../log/progress.js';
 import { createRuntime, type VecEnvBackend } from '../native/index.js';
 import { readContract } from '../policy/index.js';
@@ -74,7 +75,11 @@ export class Trainer {
   async *run(
     options: { signal?: AbortSignal } = {},
   ): AsyncGenerator<TrainerEvent, TrainSummary, void> {
-    if (this.running) throw new Error('this trainer is running already');
+    if (this.running) {
+      throw new UsageError('ERR_DSRL_TRAINER_RUNNING', 'this trainer is running already', {
+        hint: 'end the loop over its events first, or make another Trainer',
+      });
+    }
     this.running = true;
     const stop = new AbortController();
     const forward = () => stop.abort(options.signal?.reason);

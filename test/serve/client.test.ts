@@ -97,6 +97,29 @@ test('deadlineMs: an answer in time is given, a late one never, and the next is 
   });
 });
 
+test('what cannot be sent is an error, and the next answer is its own', async () => {
+  const made = client((await start()).url);
+  await made.connect();
+  await expect(made.request({ large: 2n ** 70n })).rejects.toThrow(RangeError);
+  const { actions } = (await made.request(observation([1, 2]))) as { actions: { data: unknown } };
+  expect(actions.data).toEqual(Float32Array.of(12, 1, 2, 1));
+});
+
+test.each([
+  ['a state of null', { state: [1, null] }, /state\[1\] is null/],
+  ['no prompt', { prompt: undefined }, /prompt is undefined/],
+  ['bytes without a size', { images: { main: new Uint8Array(12) } }, /picture of `main` is no/],
+])('%s is refused as by a local policy', async (_, changes, message) => {
+  const policy = await RemotePolicy.connect((await start()).url);
+  open.push({ close: () => policy.dispose() });
+  const images = { main: { data: new Uint8Array(12), height: 2, width: 2 } };
+  const observed = { images, state: [1, 2], prompt: 'tidy', ...changes } as never;
+  await expect(policy.infer(observed)).rejects.toMatchObject({
+    code: 'ERR_DSRL_POLICY_CONTRACT',
+    message: expect.stringMatching(message),
+  });
+});
+
 test('actions of a server that are not finite go no further', async () => {
   const server = await start();
   const policy = await RemotePolicy.connect(server.url);

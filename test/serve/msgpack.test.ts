@@ -36,8 +36,9 @@ test.each(vectors)("$name is read as openpi's msgpack_numpy wrote it", (vector) 
   expect(Array.from(numbers as ArrayLike<number>)).toEqual(vector.data);
 });
 
-// openpi's packer keeps a numpy array's own byte order, and a numpy scalar's type.
-const ownForm = vectors.filter(({ name }) => !['big endian', 'numpy scalar'].includes(name));
+// openpi's packer keeps a numpy array's own byte order, and a numpy scalar's or text's type.
+const numpys = ['big endian', 'numpy scalar', 'numpy text', 'numpy text, big endian'];
+const ownForm = vectors.filter(({ name }) => !numpys.includes(name));
 
 test.each(ownForm)('$name is written byte for byte as openpi writes it', (vector) => {
   const value = decode(Buffer.from(vector.hex, 'hex'));
@@ -95,12 +96,15 @@ test.each([
   ['the byte that is never used', 'c1', 'MALFORMED'],
   ['a key that is a number', '810102', 'MALFORMED'],
   ['a text that is not UTF-8', 'a1ff', 'MALFORMED'],
+  ['a million empty maps', `dd000f4240${'80'.repeat(1_000_000)}`, 'COUNT'],
   ['lists in lists', `${'91'.repeat(5_000)}c0`, 'DEPTH'],
 ])('%s is refused', (_, hex, expected) => {
   expect(code(Buffer.from(hex, 'hex'))).toBe(`ERR_DSRL_WIRE_${expected}`);
 });
 
 test.each([
+  ['of a text that is cut off', arrayMessage(12, '<U4', [])],
+  ['of a character that is none', arrayMessage(8, '>U2', [1, 1, 2])],
   ['of objects', arrayMessage(8, '|O', [1])],
   ['of complex numbers', arrayMessage(8, '<c8', [1])],
   ['without a byte order', arrayMessage(8, 'f4', [2])],

@@ -166,6 +166,60 @@ test('a message beyond the limit closes the connection, and the server goes on',
   expect(actionsOf(await client(server).request(observation([1, 2])))).toEqual([12, 1, 2, 1]);
 });
 
+test('requests that come in one packet are answered in their order', async () => {
+  const { server, batches } = await start({}, 100);
+  const made = client(server);
+  await made.connect();
+  const pictures = [observation([1, 2]), { prompt: 'no picture' }, observation([3, 4])];
+  const answers = await Promise.allSettled(pictures.map((message) => made.request(message)));
+  expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
+  expect((answers[1] as PromiseRejectedResult).reason.message).toContain('a picture is missing');
+  await expect.poll(() => server.clients).toBe(0);
+  expect(batches).toEqual([1]);
+});
+
+test('a ping is answered while the policy computes', async () => {
+  const { server } = await start({}, 1_000);
+  const { socket } = await bare(server);
+  const came: string[] = [];
+  socket.on('pong', () => came.push('pong'));
+  socket.on('message', () => came.push('answer'));
+  socket.send(encode(observation([1, 2])));
+  await sleep(50);
+  socket.ping();
+  await expect.poll(() => came, { timeout: 5_000 }).toEqual(['pong', 'answer']);
+  socket.close();
+});
+
+test('refused clients that never hang up hold no place', async () => {
+  const { server } = await start({ apiKey: 'open sesame', maxClients: 1 });
+  const port = Number(new URL(server.url).port);
+  const upgrade = [
+    'GET / HTTP/1.1',
+    'Host: localhost',
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+    '\r\n',
+  ].join('\r\n');
+  const sockets = Array.from({ length: 1_100 }, () => {
+    return connect({ port, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => {});
+  });
+  try {
+    for (const socket of sockets) socket.write(upgrade);
+    await Promise.all(sockets.slice(0, 10).map((socket) => once(socket.resume(), 'end')));
+    const admitted = client(server, { apiKey: 'open sesame', patienceMs: 3_000 });
+    expect(actionsOf(await admitted.request(observation([1, 2])))).toEqual([12, 1, 2, 1]);
+  } finally {
+    for (const socket of sockets) socket.destroy();
+  }
+});
+
+test('a port that is none is an error before anything listens', async () => {
+  await expect(start({ port: 70_000 })).rejects.toMatchObject({ code: 'ERR_DSRL_SERVE_PORT' });
+});
+
 test('one client more than the limit is refused, and a place is free again', async () => {
   const { server } = await start({ maxClients: 2 });
   const first = client(server);
@@ -187,6 +241,22 @@ test('1,000 connections leave the clients that are in served', async () => {
   await sleep(300);
   expect(actionsOf(await served.request(observation([1, 2])))).toEqual([12, 1, 2, 1]);
   for (const socket of sockets) socket.destroy();
+});
+
+test('each of 1,000 clients is let in or told 503', async () => {
+  const { server } = await start({ maxClients: 8 });
+  const sockets = Array.from({ length: 1_000 }, () => new WebSocket(server.url));
+  const outcomes = await Promise.all(
+    sockets.map(async (socket) => {
+      return new Promise<string>((resolve) => {
+        socket.once('open', () => resolve('open'));
+        socket.once('error', (error) => resolve(error.message));
+      });
+    }),
+  );
+  expect(new Set(outcomes)).toEqual(new Set(['open', 'Unexpected server response: 503']));
+  expect(outcomes.filter((outcome) => outcome === 'open')).toHaveLength(8);
+  for (const socket of sockets) socket.terminate();
 });
 
 test('a handshake that stops half-way is dropped', async () => {

@@ -57,6 +57,8 @@ const troubles: [Trouble, string, RegExp][] = [
   ['hangs', 'late', /no answer within 200 ms/],
   ['stale', 'stale', /an answer of time 6 after one of 6/],
   ['no picture', 'partial', /no picture of the camera `main`; there are: none/],
+  ['float picture', 'partial', /the picture of `main` is no Uint8Array/],
+  ['empty picture', 'partial', /the picture of `main` has 0 bytes, not 0 x 0 x 3/],
   ['short state', 'partial', /the state has 2 numbers, not 8/],
   ['nan state', 'partial', /number 7 of the state is NaN/],
 ];

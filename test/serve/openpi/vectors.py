@@ -44,6 +44,10 @@ def main() -> None:
         vectors.append({"name": name, "hex": msgpack_numpy.packb(value).hex(), "data": value})
     scalar = msgpack_numpy.packb({"x": np.float32(1.5)})
     vectors.append({"name": "numpy scalar", "hex": scalar.hex(), "data": {"x": 1.5}})
+    for name, order in (("numpy text", "<"), ("numpy text, big endian", ">")):
+        text = np.array(["tidy \U0001f916"], dtype=f"{order}U9")
+        message = msgpack_numpy.packb({"x": text}).hex()
+        vectors.append({"name": name, "hex": message, "data": {"x": text.item()}})
     print(json.dumps(vectors))
 
 

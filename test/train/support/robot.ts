@@ -2,7 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RobotEnvironment, RobotReading, RobotStart, RobotStep } from '../../../lib/index.js';
 
 /** What goes wrong at a step, counted over the robot's life. */
-export type Trouble = 'throws' | 'hangs' | 'stale' | 'no picture' | 'short state' | 'nan state';
+export type Trouble =
+  | 'throws'
+  | 'hangs'
+  | 'stale'
+  | 'no picture'
+  | 'float picture'
+  | 'empty picture'
+  | 'short state'
+  | 'nan state';
 
 /** A hand above a table that succeeds once it is low enough: a robot in JavaScript. */
 export class SimulatedRobot implements RobotEnvironment {
@@ -40,6 +48,11 @@ export class SimulatedRobot implements RobotEnvironment {
     const reading = this.reading();
     const time = trouble === 'stale' ? number - 1 : number;
     if (trouble === 'no picture') return { ...reading, images: {}, time };
+    if (trouble === 'float picture' || trouble === 'empty picture') {
+      const side = trouble === 'float picture' ? 64 : 0;
+      const data = new (side === 0 ? Uint8Array : Float32Array)(side * side * 3) as Uint8Array;
+      return { ...reading, images: { main: { data, height: side, width: side } }, time };
+    }
     if (trouble === 'short state') return { ...reading, state: [1, 2], time };
     if (trouble === 'nan state')
       return { ...reading, state: [...reading.state.slice(1), NaN], time };

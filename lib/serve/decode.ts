@@ -32,7 +32,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
  * it while they are in use. Lengths are checked against what is left of the message before anything
  * is allocated.
  *
- * @throws ProtocolError ERR_DSRL_WIRE_{TRUNCATED, MALFORMED, DEPTH, COUNT, ARRAY}
+ * @throws ProtocolError ERR_DSRL_WIRE_{TRUNCATED, MALFORMED, DEPTH, COUNT, ARRAY, LENGTH}
  */
 export function decode(message: Uint8Array): Packable {
   const reader = new Reader(message);

@@ -118,6 +118,22 @@ test.each([
   expect(code(message)).toBe('ERR_DSRL_WIRE_ARRAY');
 });
 
+test('a text of numpy that is a book is refused', () => {
+  expect(code(arrayMessage(80_000, '<U20000', []))).toBe('ERR_DSRL_WIRE_LENGTH');
+});
+
+test.each([
+  ['>f2', 0x3c00, 1],
+  ['>f4', 0x3f800000, 1],
+  ['>i8', 7, 7],
+])('a large array of %s turns as many numbers into float32', (dtype, bits, expected) => {
+  const size = Number(dtype.at(-1));
+  const element = Buffer.alloc(size);
+  element.writeUIntBE(bits, Math.max(0, size - 6), Math.min(size, 6));
+  const array = NdArray.decode(Buffer.alloc(size * 100_000, element), dtype, [100_000]);
+  expect(new Set(array.toFloat32())).toEqual(new Set([expected]));
+});
+
 test('an honest array message is read (the helper of the cases above can succeed)', () => {
   expect(code(arrayMessage(8, '<f4', [2, 1]))).toBe('no error');
 });

@@ -16,9 +16,10 @@ export interface ServablePolicy {
     };
     readonly actions: { readonly shape: readonly [number, number] };
   };
-  /** One chunk of actions for each observation, in their order. */
+  /** One chunk of actions for each observation, in their order; `anySize`: of pictures. */
   inferBatch(
     observations: readonly Observation[],
+    options: { anySize: true },
   ): Promise<readonly { actions: Float32Array; shape: readonly number[] }[]>;
 }
 
@@ -62,7 +63,8 @@ async function inferBySize(policy: ServablePolicy, observations: readonly Observ
   }
   const answers: { actions: Float32Array; shape: readonly number[] }[] = [];
   for (const rows of groups.values()) {
-    const chunks = await policy.inferBatch(rows.map((row) => observations[row] as Observation));
+    const batch = rows.map((row) => observations[row] as Observation);
+    const chunks = await policy.inferBatch(batch, { anySize: true });
     rows.forEach((row, index) => {
       answers[row] = chunks[index] as (typeof answers)[number];
     });

@@ -46,6 +46,23 @@ test('a served policy gives the actions that a local one gives', async () => {
   expect(remote.metadata).toMatchObject({ name: 'tabletop', action_horizon: 5, action_dim: 7 });
 });
 
+test('pictures of any size are made fit as openpi makes them', async () => {
+  const folder = editedPolicy((json) => Object.assign(json, { image_resize: 'openpi' }));
+  using fitting = await Policy.load(folder, { device: 'cpu' });
+  using declaring = await Policy.load('policies/tabletop', { device: 'cpu' });
+  const data = Uint8Array.from({ length: 224 * 160 * 3 }, (_, index) => (index * 7) % 251);
+  const images = { main: { data, height: 160, width: 224 } };
+  const other = await serve(declaring, { port: 0 });
+  try {
+    using remote = await RemotePolicy.connect(other.url);
+    const observation = { images, state, prompt: 'tidy' };
+    expect(await remote.infer(observation)).toEqual(await fitting.infer(observation));
+    await expect(declaring.infer(observation)).rejects.toThrow('takes pictures of uint8 [64, 64');
+  } finally {
+    await other.close();
+  }
+});
+
 test('pictures with the channels first and floats are what openpi takes too', async () => {
   const client = new WireClient(server.url, {});
   using local = await Policy.load('policies/tabletop', { device: 'cpu' });
@@ -86,9 +103,9 @@ test.each([
     /is <i4 \[2, 2, 3\]/,
   ],
   [
-    'a picture of another size',
-    { 'observation/image': new NdArray(new Uint8Array(12), [2, 2, 3]) },
-    /takes pictures of uint8 \[64, 64, 3\]/,
+    'a picture that is a line',
+    { 'observation/image': new NdArray(new Uint8Array(3_000), [1, 1_000, 3]) },
+    /a picture of 1 x 1000 pixels vanishes/,
   ],
   [
     'a short state',
@@ -101,6 +118,7 @@ test.each([
     /state\[0\] is NaN/,
   ],
   ['a prompt that is a number', { prompt: 3 }, /`prompt` is a number/],
+  ['a prompt that is a book', { prompt: 'tidy '.repeat(5_000) }, /a text has 25000 characters/],
 ])('%s is an error that names it', async (_, changes, expected) => {
   expect(await refusal(request(changes as Record<string, Packable>))).toMatch(expected);
 });

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import { UsageError } from '../errors.js';
+import { parseDevice } from '../torch/index.js';
 import type { DType, RawTensor } from './binding.js';
 import { translate, translateAsync } from './errors.js';
 import { trackHandle, untrackHandle } from './leak-tracker.js';
@@ -44,6 +45,7 @@ export class Tensor<D extends DType = DType> implements Disposable {
     dtype?: D,
   ): Tensor<D> {
     const type = dtype ?? (dtypeOf(data) as D);
+    requireWhole('length', shape);
     return translate(() => new Tensor<D>(runtime.binding.Tensor.from(data, [...shape], type)));
   }
 
@@ -92,12 +94,18 @@ export class Tensor<D extends DType = DType> implements Disposable {
       host.dispose();
     }
   }
-  /** The tensor on `device`; the same storage if it is there already. */
+  /**
+   * The tensor on `device`, `cpu`, `cuda` or `cuda:N`; the same storage if it is there already.
+   *
+   * @throws UsageError ERR_DSRL_DEVICE; EnvironmentSetupError ERR_DSRL_CUDA_UNAVAILABLE
+   */
   to(device: string): Tensor<D> {
+    parseDevice(device === 'auto' ? 'auto, which is for createRuntime,' : device);
     return translate(() => new Tensor<D>(this.#live.to(device)));
   }
   /** Places `start` to `end`, its size if left out, of a dimension; shares the storage. */
   slice(dimension: number, start: number, end?: number): Tensor<D> {
+    requireWhole('place', [dimension, start, end ?? start]);
     return translate(() => new Tensor<D>(this.#live.slice(dimension, start, end)));
   }
   /** Whether no value is NaN or infinite. */
@@ -156,6 +164,15 @@ function abortable(copied: Promise<RawTensor>, signal?: AbortSignal): Promise<Ra
     copied
       .then((host) => (signal.aborted ? host.dispose() : resolve(host)), reject)
       .finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
+/** A number of C++ would be cut off in silence, and NaN be 0. */
+function requireWhole(what: string, numbers: readonly number[]): void {
+  const strange = numbers.find((number) => !Number.isSafeInteger(number));
+  if (strange === undefined) return;
+  throw new UsageError('ERR_DSRL_TENSOR_SHAPE', `${strange} is no ${what} of a tensor`, {
+    hint: 'give whole numbers',
   });
 }
 

@@ -1,3 +1,4 @@
+import type { ActingPolicy } from '../acting-policy.js';
 import { type TimedOut, withinDeadline } from '../deadline.js';
 import { PolicyError, UsageError } from '../errors.js';
 import { createRuntime, type PolicyNoise, type Runtime } from '../native/index.js';
@@ -77,7 +78,7 @@ export interface InferBatchOptions extends CallOptions {
  * Calls may overlap: they are computed one after another, off the event loop. A control loop that
  * would rather wait than turn the event loop calls `inferSync`.
  */
-export class Policy implements Disposable {
+export class Policy implements ActingPolicy {
   readonly metadata: PolicyMetadata;
   private drawn = 0;
   /** Calls under way, and whether the weights are to go with the last of them. */

@@ -156,6 +156,11 @@ export function textOfNumpy(bytes: Uint8Array, dtype: unknown, shape: unknown): 
   });
 }
 
+/** Arrays of texts, byte strings, times and extended floats, which openpi's clients send as well. */
+export function isNoNumber(dtype: unknown): boolean {
+  return typeof dtype === 'string' && /^[<>|]([US]\d{1,9}|[mM]8(\[\w{1,9}\])?|f16)$/.test(dtype);
+}
+
 function shapeOf(shape: unknown): number[] {
   const dimensions = Array.isArray(shape) && shape.length <= 32 ? shape : null;
   if (dimensions?.every((length) => Number.isSafeInteger(length) && length >= 0)) return dimensions;

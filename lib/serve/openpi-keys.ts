@@ -168,5 +168,6 @@ function describe(value: Packable): string {
   if (value === null) return 'null';
   if (value instanceof Uint8Array) return 'bytes';
   if (value instanceof NdArray) return `an array [${value.shape.join(', ')}]`;
+  if (isMap(value)) return 'a map, no array of numbers';
   return Array.isArray(value) ? 'a list' : `a ${typeof value}`;
 }

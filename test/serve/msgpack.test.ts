@@ -104,7 +104,6 @@ test.each([
 
 test.each([
   ['of a text that is cut off', arrayMessage(12, '<U4', [])],
-  ['of a character that is none', arrayMessage(8, '>U2', [1, 1, 2])],
   ['of objects', arrayMessage(8, '|O', [1])],
   ['of complex numbers', arrayMessage(8, '<c8', [1])],
   ['without a byte order', arrayMessage(8, 'f4', [2])],
@@ -116,6 +115,13 @@ test.each([
   ['of 33 dimensions', arrayMessage(1, '|u1', Array<number>(33).fill(1))],
 ])('an array %s is refused', (_, message) => {
   expect(code(message)).toBe('ERR_DSRL_WIRE_ARRAY');
+});
+
+test('a text of numpy with a character that is none is refused', () => {
+  const message = Buffer.from(arrayMessage(4, '<U1', []));
+  expect(code(message)).toBe('no error');
+  const data = message.indexOf(Buffer.alloc(4));
+  expect(code(message.fill(0xff, data, data + 4))).toBe('ERR_DSRL_WIRE_ARRAY');
 });
 
 test('a text of numpy that is a book is refused', () => {

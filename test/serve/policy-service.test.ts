@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
 import { type ActingPolicy, Policy, policyService, RemotePolicy, serve } from '../../lib/index.js';
-import { NdArray, type Packable, WireClient } from '../../lib/serve/index.js';
+import { decode, NdArray, type Packable, WireClient } from '../../lib/serve/index.js';
 import { editedPolicy } from '../support/policy.js';
 
 const policy = await Policy.load('policies/tabletop', { device: 'cpu', seed: 3 });
@@ -101,6 +101,32 @@ test('pictures with the channels first and floats are what openpi takes too', as
   client.close();
 });
 
+/** An array of datetime64 as it is decoded. */
+const times = { __ndarray__: true, data: new Uint8Array(8), dtype: '<M8[ms]', shape: [1] };
+
+test.each([
+  ['times', '<M8[ms]', 8],
+  ['an interval', '<m8[us]', 8],
+  ['several texts', '<U3', 24],
+  ['byte strings', '|S4', 8],
+  ['extended floats', '<f16', 32],
+])('%s of numpy beside what the policy takes are ignored', (_, dtype, bytes) => {
+  const key = (text: string) => [0xc4, text.length, ...Buffer.from(text)];
+  const text = (value: string) => [0xa0 | value.length, ...Buffer.from(value)];
+  const entries = [
+    ...key('__ndarray__'),
+    0xc3,
+    ...key('data'),
+    0xc4,
+    bytes,
+    ...Array(bytes).fill(0),
+  ];
+  const rest = [...key('dtype'), ...text(dtype), ...key('shape'), 0x91, 2];
+  const message = Uint8Array.from([0x81, ...text('stamp'), 0x84, ...entries, ...rest]);
+  const stamp = decode(message) as Record<string, Packable>;
+  expect(policyService(policy).read({ ...request(), ...stamp }).prompt).toBe('tidy');
+});
+
 test.each([
   ['no picture', { 'observation/image': null }, /`observation\/image` is null/],
   [
@@ -124,6 +150,7 @@ test.each([
     /state\[0\] is NaN/,
   ],
   ['a prompt that is a number', { prompt: 3 }, /`prompt` is a number/],
+  ['a state of times', { 'observation/state': times }, /state` is a map, no array of numbers/],
   ['a prompt that is a book', { prompt: 'tidy '.repeat(5_000) }, /a text has 25000 characters/],
 ])('%s is an error that names it', async (_, changes, expected) => {
   expect(await refusal(request(changes as Record<string, Packable>))).toMatch(expected);

@@ -26,6 +26,8 @@ export interface ActingPolicy extends Disposable {
     observation: ActingObservation,
     options: { signal?: AbortSignal; deadlineMs: number },
   ): Promise<ActingChunk | TimedOut>;
+  /** A chunk of actions for one observation; an abort rejects with the signal's reason. */
   infer(observation: ActingObservation, options?: { signal?: AbortSignal }): Promise<ActingChunk>;
+  /** Gives the weights or the connection back. Idempotent; later calls are errors. */
   dispose(): void;
 }

@@ -1,7 +1,6 @@
 /**
  * The public API. Importing it loads no torch: `createRuntime` does that.
  */
-export type { ActingChunk, ActingObservation, ActingPolicy } from './acting-policy.js';
 export {
   type Composed,
   type ComposeRequest,
@@ -19,6 +18,7 @@ export {
   totalSteps,
   transitionsPerRollout,
 } from './config/index.js';
+export type { ActingChunk, ActingObservation, ActingPolicy } from './acting-policy.js';
 export type { TimedOut } from './deadline.js';
 export {
   type ChunkReward,

@@ -1,6 +1,8 @@
 /**
  * The public API. Importing it loads no torch: `createRuntime` does that.
  */
+
+export type { ActingChunk, ActingObservation, ActingPolicy } from './acting-policy.js';
 export {
   type Composed,
   type ComposeRequest,
@@ -18,7 +20,6 @@ export {
   totalSteps,
   transitionsPerRollout,
 } from './config/index.js';
-export type { ActingChunk, ActingObservation, ActingPolicy } from './acting-policy.js';
 export type { TimedOut } from './deadline.js';
 export {
   type ChunkReward,

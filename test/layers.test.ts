@@ -22,6 +22,7 @@ const FLOORS = [
   ['envs', 'policy', 'log', 'serve', 'config'],
   ['native'],
   ['torch'],
+  ['acting-policy.ts'],
   ['deadline.ts', 'signal.ts'],
   ['errors.ts'],
 ];

@@ -25,6 +25,7 @@ import {
 import { fromPlain, lookup, type MapNode } from './tree.js';
 import { checkSchema } from './validate.js';
 
+/** What is composed: a recipe or a file, and what goes on top of it. */
 export interface ComposeRequest {
   /** A recipe of this package by name. */
   recipe?: string;
@@ -36,6 +37,7 @@ export interface ComposeRequest {
   overrides?: readonly string[];
 }
 
+/** A configuration with every key filled in, and where it comes from. */
 export interface Composed {
   config: Config;
   /** For stderr: what a user should know although nothing is wrong. */

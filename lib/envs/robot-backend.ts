@@ -27,6 +27,9 @@ export interface RobotBackendOptions extends ReadingShape {
   onFault?: ((fault: RobotFault) => void) | undefined;
 }
 
+/** What a step led to; the robot's own fields, whatever they are called, are below `answer`. */
+type Outcome = { answer: RobotStep } | { fault: RobotFault };
+
 /** How often in a row a reset may fail. */
 const RESETS_ALLOWED = 3;
 
@@ -76,7 +79,7 @@ export class RobotBackend implements VecEnvBackend {
       let cause: unknown;
       try {
         const reading = await unlessAborted(this.robot.reset({ task, trial }, { signal }), signal);
-        if (reading === null) return await this.giveUpReset(signal);
+        if (signal.aborted) return await this.giveUpReset(signal);
         const problem = whyUnusable(reading, this.options);
         if (problem === null) {
           this.reading = reading;
@@ -127,12 +130,12 @@ export class RobotBackend implements VecEnvBackend {
     let fault = await this.pausedFault();
     while (fault === null && executed < steps && success[executed - 1] !== 1) {
       const action = values.slice(executed * this.actionDim, (executed + 1) * this.actionDim);
-      const answer = await this.step(action);
-      if ('kind' in answer) {
-        fault = answer;
+      const outcome = await this.step(action);
+      if ('fault' in outcome) {
+        fault = outcome.fault;
       } else {
-        this.reading = answer;
-        success[executed] = answer.success === true ? 1 : 0;
+        this.reading = outcome.answer;
+        success[executed] = outcome.answer.success === true ? 1 : 0;
         executed += 1;
       }
     }
@@ -150,14 +153,14 @@ export class RobotBackend implements VecEnvBackend {
   }
 
   /** One action; a fault instead of an answer that cannot be used. */
-  private async step(action: Float32Array): Promise<RobotStep | RobotFault> {
+  private async step(action: Float32Array): Promise<Outcome> {
     const { stepDeadlineMs, signal } = this.options;
     const given = new AbortController();
-    const fault = (kind: RobotFaultKind, message: string): RobotFault => ({ kind, message });
+    const fault = (kind: RobotFaultKind, message: string) => ({ fault: { kind, message } });
     let timer: NodeJS.Timeout | undefined;
     let stop = () => {};
     // Whichever comes first decides; an answer that comes after it is nobody's.
-    const broken = new Promise<RobotFault>((resolve) => {
+    const broken = new Promise<Outcome>((resolve) => {
       const late = `no answer within ${stepDeadlineMs} ms`;
       timer = setTimeout(() => resolve(fault('late', late)), stepDeadlineMs);
       stop = () => resolve(fault('stopped', 'training was stopped during a step'));
@@ -165,10 +168,13 @@ export class RobotBackend implements VecEnvBackend {
       signal?.addEventListener('abort', stop, { once: true });
     });
     try {
-      const answer = Promise.resolve(this.robot.step(action, { signal: given.signal }));
-      answer.catch(() => {}); // a failure after the deadline is nobody's either
-      const first = await Promise.race([answer, broken]);
-      return 'kind' in first ? first : (this.judge(first) ?? first);
+      const answered = Promise.resolve(this.robot.step(action, { signal: given.signal })).then(
+        (answer): Outcome => ({ answer }),
+      );
+      answered.catch(() => {}); // a failure after the deadline is nobody's either
+      const first = await Promise.race([answered, broken]);
+      const problem = 'fault' in first ? null : this.judge(first.answer);
+      return problem === null ? first : { fault: problem };
     } catch (error) {
       return fault('error', reasonOf(error));
     } finally {
@@ -183,6 +189,7 @@ export class RobotBackend implements VecEnvBackend {
     if (problem !== null) return { kind: 'partial', message: problem };
     const { time } = answer;
     if (time === undefined) return null;
+    if (!Number.isFinite(time)) return { kind: 'partial', message: `the time is ${time}` };
     if (time <= this.lastTime) {
       const message = `an answer of time ${time} after one of ${this.lastTime}`;
       return { kind: 'stale', message };

@@ -9,19 +9,22 @@ export interface ReadingShape {
 
 /** What is missing or wrong in a reading, in words; null if it can be used. */
 export function whyUnusable(
-  reading: RobotReading,
+  reading: RobotReading | null,
   { cameras, stateDim }: ReadingShape,
 ): string | null {
+  // A robot in JavaScript may leave out what its type demands.
+  if (!reading?.images) return 'the answer has no `images`';
+  if (!reading.state) return 'the answer has no `state`';
   for (const camera of cameras) {
-    const picture = reading.images[camera];
+    const picture = reading.images[camera] ?? undefined;
     if (picture === undefined) {
       const found = Object.keys(reading.images).join(', ') || 'none';
       return `there is no picture of the camera \`${camera}\`; there are: ${found}`;
     }
     const { data, height, width } = picture;
     // Handed on, another class or a picture of nothing would end the run, not the episode.
-    const given: unknown = data;
-    if (!(given instanceof Uint8Array)) return `the picture of \`${camera}\` is no Uint8Array`;
+    const bytes: unknown = data;
+    if (!(bytes instanceof Uint8Array)) return `the picture of \`${camera}\` is no Uint8Array`;
     const whole = [height, width].every((side) => Number.isInteger(side) && side >= 1);
     if (whole && data.length === height * width * 3) continue;
     return `the picture of \`${camera}\` has ${data.length} bytes, not ${height} x ${width} x 3`;

@@ -39,6 +39,10 @@ const ENVIRONMENT_HINTS: Readonly<Record<string, string>> = {
     'type: apt-get install -y libosmesa6 (or libegl1 libegl-mesa0 libgl1-mesa-dri for EGL)',
 };
 
+/** What torch says of `cuda` in a CPU build, without a driver, and beyond the last GPU. */
+const NO_SUCH_GPU =
+  /not linked with support for cuda|'CUDA' backend|NVIDIA driver|invalid device ordinal/i;
+
 function toDsrlError(error: unknown): unknown {
   if (error instanceof DsrlError || !(error instanceof Error)) return error;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : 'ERR_DSRL_NATIVE';
@@ -75,6 +79,12 @@ function toDsrlError(error: unknown): unknown {
       cause: error,
     });
   }
+  if (NO_SUCH_GPU.test(message)) {
+    return new EnvironmentSetupError('ERR_DSRL_CUDA_UNAVAILABLE', 'there is no such GPU here', {
+      hint: 'see what `dsrl-native doctor` says of this machine, or use the device cpu',
+      cause: error,
+    });
+  }
   const environmentHint = ENVIRONMENT_HINTS[code];
   if (environmentHint !== undefined) {
     return new EnvironmentSetupError(code as `ERR_DSRL_${string}`, message, {
@@ -88,7 +98,8 @@ function toDsrlError(error: unknown): unknown {
       cause: error,
     });
   }
-  if (code === 'ERR_DSRL_OOM') {
+  // c10's allocator of the host throws no OutOfMemoryError, only its one of a GPU does.
+  if (code === 'ERR_DSRL_OOM' || message.includes("DefaultCPUAllocator: can't allocate memory")) {
     return new RuntimeFailure('ERR_DSRL_OOM', message, {
       hint: 'lower algorithm.replay_buffer.capacity, actor.micro_batch_size or total_num_envs',
       cause: error,

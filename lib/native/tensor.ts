@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { UsageError } from '../errors.js';
 import { type Abortable, unlessAborted } from '../signal.js';
+import { parseDevice } from '../torch/index.js';
 import type { DType, RawTensor } from './binding.js';
 import { translate, translateAsync } from './errors.js';
 import { trackHandle, untrackHandle } from './leak-tracker.js';
@@ -45,6 +46,7 @@ export class Tensor<D extends DType = DType> implements Disposable {
     dtype?: D,
   ): Tensor<D> {
     const type = dtype ?? (dtypeOf(data) as D);
+    requireWhole('length', shape);
     return translate(() => new Tensor<D>(runtime.binding.Tensor.from(data, [...shape], type)));
   }
 
@@ -108,12 +110,18 @@ export class Tensor<D extends DType = DType> implements Disposable {
       host.dispose();
     }
   }
-  /** The tensor on `device`; the same storage if it is there already. */
+  /**
+   * The tensor on `device`, `cpu`, `cuda` or `cuda:N`; the same storage if it is there already.
+   *
+   * @throws UsageError ERR_DSRL_DEVICE; EnvironmentSetupError ERR_DSRL_CUDA_UNAVAILABLE
+   */
   to(device: string): Tensor<D> {
+    parseDevice(device === 'auto' ? 'auto, which is for createRuntime,' : device);
     return translate(() => new Tensor<D>(this.#live.to(device)));
   }
   /** Places `start` to `end`, its size if left out, of a dimension; shares the storage. */
   slice(dimension: number, start: number, end?: number): Tensor<D> {
+    requireWhole('place', [dimension, start, end ?? start]);
     return translate(() => new Tensor<D>(this.#live.slice(dimension, start, end)));
   }
   /** Whether no value is NaN or infinite. */
@@ -161,6 +169,15 @@ export function writeTensors(
 ): void {
   const raw = [...tensors].map(([name, tensor]) => [name, tensor.raw] as const);
   translate(() => runtime.binding.writeSafetensors(file, Object.fromEntries(raw)));
+}
+
+/** A number of C++ would be cut off in silence, and NaN be 0. */
+function requireWhole(what: string, numbers: readonly number[]): void {
+  const strange = numbers.find((number) => !Number.isSafeInteger(number));
+  if (strange === undefined) return;
+  throw new UsageError('ERR_DSRL_TENSOR_SHAPE', `${strange} is no ${what} of a tensor`, {
+    hint: 'give whole numbers',
+  });
 }
 
 function dtypeOf(data: ArrayBufferView): DType {

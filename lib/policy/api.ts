@@ -1,7 +1,9 @@
+import type { ActingPolicy } from '../acting-policy.js';
 import { type TimedOut, withinDeadline } from '../deadline.js';
 import { PolicyError, UsageError } from '../errors.js';
 import { createRuntime, type PolicyNoise, type Runtime } from '../native/index.js';
 import type { Abortable } from '../signal.js';
+import type { PolicyContract } from './contract.js';
 import { metadataOf, type PolicyMetadata } from './metadata.js';
 import { drawnNoise, type Noise, noiseBatch } from './noise.js';
 import { FrozenPolicy } from './policy.js';
@@ -55,6 +57,11 @@ export interface InferBatchOptions extends CallOptions {
   signal?: AbortSignal;
   /** One entry an observation, each with as many noises. */
   noise?: readonly Noise[];
+  /**
+   * Takes pictures of any size, also where policy.json declares one: they are made fit as openpi
+   * makes them (bilinear, black borders). What the policy makes of them is the caller's to know.
+   */
+  anySize?: boolean;
 }
 
 /**
@@ -72,7 +79,7 @@ export interface InferBatchOptions extends CallOptions {
  * Calls may overlap: they are computed one after another, off the event loop. A control loop that
  * would rather wait than turn the event loop calls `inferSync`.
  */
-export class Policy implements Disposable {
+export class Policy implements ActingPolicy {
   readonly metadata: PolicyMetadata;
   private drawn = 0;
   /** Calls under way, and whether the weights are to go with the last of them. */
@@ -215,7 +222,7 @@ export class Policy implements Disposable {
   private async chunks(
     observations: readonly RobotObservation[],
     noise: readonly Noise[] | undefined,
-    options: CallOptions,
+    options: CallOptions & { anySize?: boolean },
     signal: AbortSignal | undefined,
   ): Promise<ActionChunk[]> {
     signal?.throwIfAborted();
@@ -224,7 +231,7 @@ export class Policy implements Disposable {
     if (rows === 0) return [];
     this.calls += 1;
     try {
-      const batch = batchOf(this.frozen.metadata, observations);
+      const batch = batchOf(declared(this.frozen.metadata, options.anySize), observations);
       const { initial, numSteps, noises } = this.choose(rows, noise, options);
       const actions = await this.frozen.infer(batch, initial, numSteps, { signal });
       const inner = this.metadata.actions.shape;
@@ -266,6 +273,12 @@ export class Policy implements Disposable {
         : noiseBatch(sizes, noise);
     return { initial: values, numSteps: steps, noises: perObservation };
   }
+}
+
+/** The native half makes every picture fit; that one of another size is refused is decided here. */
+function declared(contract: PolicyContract, anySize = false): PolicyContract {
+  const { image_resize } = contract;
+  return anySize && image_resize === 'none' ? { ...contract, image_resize: 'openpi' } : contract;
 }
 
 /** Steering another policy than the one of the training would be noise in the plain sense. */

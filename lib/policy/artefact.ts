@@ -86,7 +86,9 @@ export function readContract(folder: string): PolicyContract {
 function requireFile(path: string): void {
   if (existsSync(path) && statSync(path).isFile()) return;
   throw new PolicyError('ERR_DSRL_POLICY_MISSING', `${path}: there is no such file`, {
-    hint: 'type `actor.model.model_path=<folder of the exported policy>`',
+    hint:
+      'name the folder of an exported policy, or a run or checkpoint of `train`; for a training ' +
+      'type `actor.model.model_path=<folder of the exported policy>`',
   });
 }
 

@@ -17,7 +17,8 @@ export function nativeSpec(contract: PolicyContract): RawPolicySpec {
       .flat()
       .reduce((largest, token) => Math.max(largest, token), 0),
     precision: contract.precision,
-    image_resize: contract.image_resize,
+    // Pictures of the policy's own size are left alone by that; others come where a call asks so.
+    image_resize: contract.image_resize === 'none' ? 'openpi' : contract.image_resize,
     time_convention: contract.time_convention,
     normalization_mode: normalization.mode,
     normalization_eps: normalization.eps,

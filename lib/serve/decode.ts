@@ -1,4 +1,4 @@
-import { NdArray, textOfNumpy } from './ndarray.js';
+import { isNoNumber, NdArray, textOfNumpy } from './ndarray.js';
 import { ProtocolError } from './protocol-error.js';
 
 /** What a message can hold. */
@@ -32,7 +32,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
  * it while they are in use. Lengths are checked against what is left of the message before anything
  * is allocated.
  *
- * @throws ProtocolError ERR_DSRL_WIRE_{TRUNCATED, MALFORMED, DEPTH, COUNT, ARRAY}
+ * @throws ProtocolError ERR_DSRL_WIRE_{TRUNCATED, MALFORMED, DEPTH, COUNT, ARRAY, LENGTH}
  */
 export function decode(message: Uint8Array): Packable {
   const reader = new Reader(message);
@@ -180,14 +180,19 @@ class Reader {
   }
 }
 
-/** A map with binary keys is an array or a scalar of numpy, or keeps its keys as text. */
+/**
+ * A map with binary keys is an array or a scalar of numpy, or keeps its keys as text. So does an
+ * array of what a policy cannot take, times for instance: a robot may send it beside what it can.
+ */
 function ofNumpy(map: Record<string, Packable>): Packable {
   const own = (key: string) => (Object.hasOwn(map, key) ? map[key] : undefined);
   if (own(ARRAY) === true) {
     const data = own('data');
     if (!(data instanceof Uint8Array)) throw malformed('the data of an array are no bytes');
     const [dtype, shape] = [own('dtype'), own('shape')];
-    return textOfNumpy(data, dtype, shape) ?? NdArray.decode(data, dtype, shape);
+    const text = textOfNumpy(data, dtype, shape);
+    if (text !== null) return text;
+    return isNoNumber(dtype) ? map : NdArray.decode(data, dtype, shape);
   }
   if (own(SCALAR) === true) return own('data') ?? null;
   return map;

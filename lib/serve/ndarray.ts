@@ -92,7 +92,7 @@ export class NdArray {
     }
     const swapped = size > 1 && (order === '>') === LITTLE_ENDIAN && order !== '=';
     const aligned = bytes.byteOffset % size === 0;
-    const own = swapped || !aligned ? Uint8Array.from(bytes) : bytes;
+    const own = swapped || !aligned ? new Uint8Array(bytes) : bytes;
     if (swapped) reverseElements(own, size);
     const data = new type(own.buffer, own.byteOffset, elements);
     return new NdArray(data, dimensions, `${size > 1 ? '<' : '|'}${name.slice(1)}`);
@@ -108,9 +108,26 @@ export class NdArray {
   toFloat32(): Float32Array {
     const { data, dtype } = this;
     if (data instanceof Float32Array) return data;
-    if (dtype.endsWith('f2')) return Float32Array.from(data as Uint16Array, float16);
-    return Float32Array.from(data as ArrayLike<number | bigint>, Number);
+    const isHalf = dtype.endsWith('f2');
+    // Float32Array.from(data, ...) holds the event loop a hundred times as long.
+    if (!isHalf && !isBig(data)) return new Float32Array(data);
+    const values = new Float32Array(data.length);
+    for (let index = 0; index < values.length; index++) {
+      const value = Number(data[index]);
+      values[index] = isHalf ? float16(value) : value;
+    }
+    return values;
   }
+}
+
+/** Characters of a text that a policy is asked to read: the longest prompts have hundreds. */
+export const LONGEST_TEXT = 10_000;
+
+/** Prompts are turned into tokens on the event loop, and kept: a longer one would hold the others. */
+export function tooLong(characters: number): ProtocolError {
+  return new ProtocolError('ERR_DSRL_WIRE_LENGTH', `a text has ${characters} characters`, {
+    hint: `send at most ${LONGEST_TEXT}`,
+  });
 }
 
 /**
@@ -122,6 +139,7 @@ export class NdArray {
 export function textOfNumpy(bytes: Uint8Array, dtype: unknown, shape: unknown): string | null {
   const [, order, digits] = (typeof dtype === 'string' && /^([<>])U(\d{1,9})$/.exec(dtype)) || [];
   if (order === undefined || shapeOf(shape).some((length) => length !== 1)) return null;
+  if (bytes.length > 4 * LONGEST_TEXT) throw tooLong(bytes.length >> 2);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const points = Array.from({ length: bytes.length >> 2 }, (_, index) =>
     view.getUint32(4 * index, order === '<'),
@@ -138,6 +156,11 @@ export function textOfNumpy(bytes: Uint8Array, dtype: unknown, shape: unknown): 
   });
 }
 
+/** Arrays of texts, byte strings, times and extended floats, which openpi's clients send as well. */
+export function isNoNumber(dtype: unknown): boolean {
+  return typeof dtype === 'string' && /^[<>|]([US]\d{1,9}|[mM]8(\[\w{1,9}\])?|f16)$/.test(dtype);
+}
+
 function shapeOf(shape: unknown): number[] {
   const dimensions = Array.isArray(shape) && shape.length <= 32 ? shape : null;
   if (dimensions?.every((length) => Number.isSafeInteger(length) && length >= 0)) return dimensions;
@@ -146,8 +169,16 @@ function shapeOf(shape: unknown): number[] {
   });
 }
 
+/** Natively: element by element a message of 64 MiB would hold all clients for ten seconds. */
 function reverseElements(bytes: Uint8Array, size: number): void {
-  for (let at = 0; at < bytes.length; at += size) bytes.subarray(at, at + size).reverse();
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (size === 2) buffer.swap16();
+  else if (size === 4) buffer.swap32();
+  else buffer.swap64();
+}
+
+function isBig(data: NumericArray): data is BigInt64Array | BigUint64Array {
+  return data instanceof BigInt64Array || data instanceof BigUint64Array;
 }
 
 /** IEEE 754 binary16 -> number. */

@@ -1,5 +1,5 @@
 import type { Packable } from './decode.js';
-import { NdArray } from './ndarray.js';
+import { LONGEST_TEXT, NdArray, tooLong } from './ndarray.js';
 import { ProtocolError } from './protocol-error.js';
 
 /** Where a request holds what a policy needs; `a/b` is the key `a/b`, or b inside a. */
@@ -58,6 +58,7 @@ export function readObservation(request: Packable, keys: ObservationKeys): ReadO
   if (typeof prompt !== 'string') {
     throw wrong(keys.prompt, `is ${describe(prompt)}`, 'send the instruction as a text');
   }
+  if (prompt.length > LONGEST_TEXT) throw tooLong(prompt.length);
   return { images, state: stateOf(request, keys), prompt };
 }
 
@@ -117,11 +118,18 @@ function pictureOf(key: string, array: NdArray): ReadObservation['images'][strin
     const found = `is ${array.dtype} [${array.shape.join(', ')}]`;
     throw wrong(key, found, 'send uint8 [height, width, 3], RGB');
   }
-  const bytes = isFloat
-    ? Uint8Array.from(array.toFloat32(), (value) => 255 * Math.min(1, Math.max(0, value)))
-    : (array.data as Uint8Array);
+  const bytes = isFloat ? bytesOf(array.toFloat32()) : (array.data as Uint8Array);
   if (last) return { data: bytes, height: first, width: second };
   return { data: channelsLast(bytes, second * third), height: second, width: third };
+}
+
+/** Brightness in [0, 1] -> bytes. */
+function bytesOf(values: Float32Array): Uint8Array {
+  const bytes = new Uint8Array(values.length);
+  for (let index = 0; index < bytes.length; index++) {
+    bytes[index] = 255 * Math.min(1, Math.max(0, values[index] as number));
+  }
+  return bytes;
 }
 
 /** [3, pixels] -> [pixels, 3] */
@@ -160,5 +168,6 @@ function describe(value: Packable): string {
   if (value === null) return 'null';
   if (value instanceof Uint8Array) return 'bytes';
   if (value instanceof NdArray) return `an array [${value.shape.join(', ')}]`;
+  if (isMap(value)) return 'a map, no array of numbers';
   return Array.isArray(value) ? 'a list' : `a ${typeof value}`;
 }

@@ -16,10 +16,13 @@ export interface ServablePolicy {
     };
     readonly actions: { readonly shape: readonly [number, number] };
   };
-  /** One chunk of actions for each observation, in their order; aborted when no client is left. */
+  /**
+   * One chunk of actions for each observation, in their order; `anySize`: of pictures. Aborted when
+   * no client is left.
+   */
   inferBatch(
     observations: readonly Observation[],
-    options?: { signal?: AbortSignal },
+    options: { anySize: true; signal?: AbortSignal },
   ): Promise<readonly { actions: Float32Array; shape: readonly number[] }[]>;
 }
 
@@ -68,7 +71,7 @@ async function inferBySize(
   const answers: { actions: Float32Array; shape: readonly number[] }[] = [];
   for (const rows of groups.values()) {
     const group = rows.map((row) => observations[row] as Observation);
-    const chunks = await policy.inferBatch(group, options);
+    const chunks = await policy.inferBatch(group, { ...options, anySize: true });
     rows.forEach((row, index) => {
       answers[row] = chunks[index] as (typeof answers)[number];
     });

@@ -1,3 +1,4 @@
+import type { ActingPolicy } from '../acting-policy.js';
 import { type Limits, type TimedOut, withinDeadline } from '../deadline.js';
 import { PolicyError, RuntimeFailure } from '../errors.js';
 import type { Packable } from './decode.js';
@@ -37,7 +38,7 @@ export interface RemotePolicyOptions extends ConnectOptions {
  *
  * A connection that ends is made anew by the next request.
  */
-export class RemotePolicy implements Disposable {
+export class RemotePolicy implements ActingPolicy {
   private constructor(
     private readonly client: WireClient,
     private readonly keys: ObservationKeys | undefined,

@@ -10,6 +10,11 @@ export interface ConnectOptions {
   apiKey?: string | undefined;
   /** How long to go on trying a server that is not there (yet); default 0: one attempt. */
   patienceMs?: number | undefined;
+  /**
+   * Default 60,000: a connection on which nothing comes for so long, not even the answer to a ping,
+   * is given up, and the requests under way with it.
+   */
+  silenceMs?: number | undefined;
   /** Ends the attempts to connect. */
   signal?: AbortSignal | undefined;
 }
@@ -47,6 +52,7 @@ export class WireClient {
     // First: a message that cannot be written must not take a place among those that wait.
     const frame = encode(message);
     const socket = await unlessAborted(signal, this.connect());
+    if (socket !== this.socket) throw failure('DISCONNECTED', `${this.url}: the server hung up`);
     const answer = new Promise<Packable>((resolve, reject) => {
       this.pending.push({ resolve, reject });
     });
@@ -118,12 +124,36 @@ export class WireClient {
           socket.terminate();
           return;
         }
-        socket.on('message', (reply: Buffer, isBinary) => this.receive(reply, isBinary));
+        socket.on('message', (reply: Buffer, isBinary) => {
+          // What comes behind a text belongs to none of the requests of the next connection.
+          if (this.socket === socket) this.receive(reply, isBinary);
+        });
         this.socket = socket;
+        this.watch(socket);
         signal?.removeEventListener('abort', stop);
         resolve(socket);
       });
     });
+  }
+
+  /**
+   * A server that lost its power, or a robot that left the network, closes no connection: without
+   * this, requests would go into it, unanswered, for a quarter of an hour.
+   */
+  private watch(socket: WebSocket): void {
+    const { silenceMs = 60_000 } = this.options;
+    let heard = performance.now();
+    const hear = () => {
+      heard = performance.now();
+    };
+    socket.on('pong', hear);
+    socket.on('ping', hear);
+    socket.on('message', hear);
+    const timer = setInterval(() => {
+      if (performance.now() - heard > silenceMs) socket.terminate();
+      else socket.ping();
+    }, silenceMs / 3).unref();
+    socket.once('close', () => clearInterval(timer));
   }
 
   private receive(data: Buffer, isBinary: boolean): void {

@@ -48,10 +48,18 @@ export class Trainer {
   private running = false;
   private paused = false;
 
+  /** @throws UsageError ERR_DSRL_DEADLINE for a `stepDeadlineMs` that is none */
   constructor(
     private readonly config: Config,
     private readonly options: TrainerOptions = {},
-  ) {}
+  ) {
+    const { stepDeadlineMs = 1 } = options;
+    if (stepDeadlineMs > 0 && stepDeadlineMs < 2 ** 31) return;
+    // A timer of Node takes anything else for 1 ms: every step would be late, for ever.
+    throw new UsageError('ERR_DSRL_DEADLINE', `${stepDeadlineMs} ms are no deadline of a step`, {
+      hint: 'give a number of milliseconds above 0 and below 2^31, 24 days',
+    });
+  }
 
   /** From the next chunk on a robot does not move; updates go on. The episode is begun again. */
   pause(): void {

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { createRuntime, Tensor } from '../../lib/index.js';
+import { createRuntime, randomNormal, Tensor } from '../../lib/index.js';
 
 const runtime = createRuntime({ device: 'cpu' });
 const counted = (...shape: number[]) => {
@@ -11,6 +11,26 @@ const counted = (...shape: number[]) => {
     shape,
   );
 };
+
+const error = (call: () => unknown) => {
+  try {
+    return call();
+  } catch (thrown) {
+    return thrown;
+  }
+};
+
+test('lengths that are none, devices that are not there and memory that ends are errors', () => {
+  const huge = () => randomNormal(runtime, 0n, 'x', 0, 2 ** 30, 2 ** 30);
+  const cases: [() => unknown, string][] = [
+    [() => Tensor.from(runtime, new Float32Array(1), [1.5]), 'ERR_DSRL_TENSOR_SHAPE'],
+    [() => counted(2).to('gpu'), 'ERR_DSRL_DEVICE'],
+    [() => counted(2).to('auto'), 'ERR_DSRL_DEVICE'],
+    [() => counted(2).to('cuda:99'), 'ERR_DSRL_CUDA_UNAVAILABLE'],
+    [huge, 'ERR_DSRL_OOM'],
+  ];
+  for (const [call, code] of cases) expect(error(call)).toMatchObject({ code });
+});
 
 describe('slice', () => {
   test('takes places of any dimension and shares the storage', () => {
@@ -40,6 +60,8 @@ describe('slice', () => {
     [1, 0, 4, '0 to 4 does not lie in a dimension of 3'],
     [1, 2, 1, '2 to 1 does not lie in a dimension of 3'],
     [0, -1, 1, '-1 to 1 does not lie in a dimension of 2'],
+    [0, NaN, 1, 'NaN is no place of a tensor'],
+    [1, 0.5, 1, '0.5 is no place of a tensor'],
   ])('of what is not there is an error: dimension %i, %i to %i', (dimension, start, end, says) => {
     expect(() => counted(2, 3).slice(dimension, start, end)).toThrow(
       expect.objectContaining({ code: 'ERR_DSRL_TENSOR_SHAPE', message: says }),

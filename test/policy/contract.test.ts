@@ -111,7 +111,7 @@ describe('valid files', () => {
       num_cameras: 2,
     });
     const spec = nativeSpec(read(JSON.parse(readFileSync(SHIPPED, 'utf8'))));
-    expect(spec).toMatchObject({ normalization_mode: 'mean_std', image_resize: 'none' });
+    expect(spec).toMatchObject({ normalization_mode: 'mean_std', image_resize: 'openpi' });
     expect(spec.state_mean?.[0]).toBeCloseTo(0.515);
     expect(spec.delta_action_mask).toEqual([]);
     expect(spec).not.toHaveProperty('state_low');

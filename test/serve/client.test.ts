@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
+import { WebSocketServer } from 'ws';
 import { PolicyServer, RemotePolicy, WireClient } from '../../lib/serve/index.js';
 import { observation, summingService } from './support/service.js';
 
@@ -53,6 +56,49 @@ test('a request that is under way when the server dies is rejected', async () =>
   const rejected = expect(answer).rejects.toMatchObject({ code: 'ERR_DSRL_REMOTE_DISCONNECTED' });
   await server.close(50);
   await rejected;
+});
+
+test('a server that falls silent is given up, and the next request answered', async () => {
+  const server = await start();
+  const pairs: [Socket, Socket][] = [];
+  const between = createServer((near) => {
+    const far = connect(Number(new URL(server.url).port), '127.0.0.1');
+    near.pipe(far).pipe(near);
+    for (const socket of [near, far]) socket.on('error', () => {});
+    pairs.push([near, far]);
+  });
+  between.listen(0, '127.0.0.1');
+  await once(between, 'listening');
+  open.push({ close: () => between.close() });
+  const { port } = between.address() as AddressInfo;
+  const made = client(`ws://127.0.0.1:${port}`, { silenceMs: 300 });
+  await made.request(observation([1, 2]));
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  await made.request(observation([1, 2])); // idle, and alive: pings are answered
+  expect(pairs).toHaveLength(1);
+  for (const [near, far] of pairs) {
+    near.unpipe(far);
+    far.unpipe(near);
+  }
+  await expect(made.request(observation([1, 2]))).rejects.toMatchObject({
+    code: 'ERR_DSRL_REMOTE_DISCONNECTED',
+  });
+  expect(await made.request(observation([1, 2]))).toHaveProperty('actions');
+  for (const pair of pairs) for (const socket of pair) socket.destroy();
+});
+
+test('a server that fails before it was asked leaves no request waiting', async () => {
+  const failing = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  await once(failing, 'listening');
+  open.push({ close: () => failing.close() });
+  failing.on('connection', (socket) => {
+    socket.send(Uint8Array.of(0x80));
+    socket.send('no weights');
+    socket.close(1011);
+  });
+  const { port } = failing.address() as AddressInfo;
+  const answer = client(`ws://127.0.0.1:${port}`).request(observation([1, 2]));
+  await expect(answer).rejects.toMatchObject({ code: 'ERR_DSRL_REMOTE_DISCONNECTED' });
 });
 
 test('an aborted request leaves the order of answers whole', async () => {

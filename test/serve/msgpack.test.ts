@@ -104,7 +104,6 @@ test.each([
 
 test.each([
   ['of a text that is cut off', arrayMessage(12, '<U4', [])],
-  ['of a character that is none', arrayMessage(8, '>U2', [1, 1, 2])],
   ['of objects', arrayMessage(8, '|O', [1])],
   ['of complex numbers', arrayMessage(8, '<c8', [1])],
   ['without a byte order', arrayMessage(8, 'f4', [2])],
@@ -116,6 +115,29 @@ test.each([
   ['of 33 dimensions', arrayMessage(1, '|u1', Array<number>(33).fill(1))],
 ])('an array %s is refused', (_, message) => {
   expect(code(message)).toBe('ERR_DSRL_WIRE_ARRAY');
+});
+
+test('a text of numpy with a character that is none is refused', () => {
+  const message = Buffer.from(arrayMessage(4, '<U1', []));
+  expect(code(message)).toBe('no error');
+  const data = message.indexOf(Buffer.alloc(4));
+  expect(code(message.fill(0xff, data, data + 4))).toBe('ERR_DSRL_WIRE_ARRAY');
+});
+
+test('a text of numpy that is a book is refused', () => {
+  expect(code(arrayMessage(80_000, '<U20000', []))).toBe('ERR_DSRL_WIRE_LENGTH');
+});
+
+test.each([
+  ['>f2', 0x3c00, 1],
+  ['>f4', 0x3f800000, 1],
+  ['>i8', 7, 7],
+])('a large array of %s turns as many numbers into float32', (dtype, bits, expected) => {
+  const size = Number(dtype.at(-1));
+  const element = Buffer.alloc(size);
+  element.writeUIntBE(bits, Math.max(0, size - 6), Math.min(size, 6));
+  const array = NdArray.decode(Buffer.alloc(size * 100_000, element), dtype, [100_000]);
+  expect(new Set(array.toFloat32())).toEqual(new Set([expected]));
 });
 
 test('an honest array message is read (the helper of the cases above can succeed)', () => {

@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
-import { Policy, policyService, RemotePolicy, serve } from '../../lib/index.js';
-import { NdArray, type Packable, WireClient } from '../../lib/serve/index.js';
+import { type ActingPolicy, Policy, policyService, RemotePolicy, serve } from '../../lib/index.js';
+import { decode, NdArray, type Packable, WireClient } from '../../lib/serve/index.js';
 import { editedPolicy } from '../support/policy.js';
 
 const policy = await Policy.load('policies/tabletop', { device: 'cpu', seed: 3 });
@@ -40,10 +40,33 @@ test('a served policy gives the actions that a local one gives', async () => {
   using remote = await RemotePolicy.connect(server.url);
   const images = { main: { data: pixels, height: 64, width: 64 } };
   const observation = { images, state, prompt: 'tidy' };
-  const served = await remote.infer(observation);
-  expect(served).toEqual(await local.infer(observation));
+  const act = async (policy: ActingPolicy) => {
+    const first = await policy.infer(observation);
+    const second = await policy.infer(observation, { deadlineMs: 60_000 });
+    return second.timedOut ? [first] : [first, second];
+  };
+  const [served, second] = await act(remote);
+  expect([served, second]).toEqual(await act(local));
+  if (served === undefined || second === undefined) return expect.fail('there were two answers');
   expect(served.shape).toEqual([5, 7]);
   expect(remote.metadata).toMatchObject({ name: 'tabletop', action_horizon: 5, action_dim: 7 });
+});
+
+test('pictures of any size are made fit as openpi makes them', async () => {
+  const folder = editedPolicy((json) => Object.assign(json, { image_resize: 'openpi' }));
+  using fitting = await Policy.load(folder, { device: 'cpu' });
+  using declaring = await Policy.load('policies/tabletop', { device: 'cpu' });
+  const data = Uint8Array.from({ length: 224 * 160 * 3 }, (_, index) => (index * 7) % 251);
+  const images = { main: { data, height: 160, width: 224 } };
+  const other = await serve(declaring, { port: 0 });
+  try {
+    using remote = await RemotePolicy.connect(other.url);
+    const observation = { images, state, prompt: 'tidy' };
+    expect(await remote.infer(observation)).toEqual(await fitting.infer(observation));
+    await expect(declaring.infer(observation)).rejects.toThrow('takes pictures of uint8 [64, 64');
+  } finally {
+    await other.close();
+  }
 });
 
 test('pictures with the channels first and floats are what openpi takes too', async () => {
@@ -78,6 +101,32 @@ test('pictures with the channels first and floats are what openpi takes too', as
   client.close();
 });
 
+/** An array of datetime64 as it is decoded. */
+const times = { __ndarray__: true, data: new Uint8Array(8), dtype: '<M8[ms]', shape: [1] };
+
+test.each([
+  ['times', '<M8[ms]', 8],
+  ['an interval', '<m8[us]', 8],
+  ['several texts', '<U3', 24],
+  ['byte strings', '|S4', 8],
+  ['extended floats', '<f16', 32],
+])('%s of numpy beside what the policy takes are ignored', (_, dtype, bytes) => {
+  const key = (text: string) => [0xc4, text.length, ...Buffer.from(text)];
+  const text = (value: string) => [0xa0 | value.length, ...Buffer.from(value)];
+  const entries = [
+    ...key('__ndarray__'),
+    0xc3,
+    ...key('data'),
+    0xc4,
+    bytes,
+    ...Array(bytes).fill(0),
+  ];
+  const rest = [...key('dtype'), ...text(dtype), ...key('shape'), 0x91, 2];
+  const message = Uint8Array.from([0x81, ...text('stamp'), 0x84, ...entries, ...rest]);
+  const stamp = decode(message) as Record<string, Packable>;
+  expect(policyService(policy).read({ ...request(), ...stamp }).prompt).toBe('tidy');
+});
+
 test.each([
   ['no picture', { 'observation/image': null }, /`observation\/image` is null/],
   [
@@ -86,9 +135,9 @@ test.each([
     /is <i4 \[2, 2, 3\]/,
   ],
   [
-    'a picture of another size',
-    { 'observation/image': new NdArray(new Uint8Array(12), [2, 2, 3]) },
-    /takes pictures of uint8 \[64, 64, 3\]/,
+    'a picture that is a line',
+    { 'observation/image': new NdArray(new Uint8Array(3_000), [1, 1_000, 3]) },
+    /a picture of 1 x 1000 pixels vanishes/,
   ],
   [
     'a short state',
@@ -101,6 +150,8 @@ test.each([
     /state\[0\] is NaN/,
   ],
   ['a prompt that is a number', { prompt: 3 }, /`prompt` is a number/],
+  ['a state of times', { 'observation/state': times }, /state` is a map, no array of numbers/],
+  ['a prompt that is a book', { prompt: 'tidy '.repeat(5_000) }, /a text has 25000 characters/],
 ])('%s is an error that names it', async (_, changes, expected) => {
   expect(await refusal(request(changes as Record<string, Packable>))).toMatch(expected);
 });

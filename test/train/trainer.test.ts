@@ -61,6 +61,10 @@ const troubles: [Trouble, string, RegExp][] = [
   ['empty picture', 'partial', /the picture of `main` has 0 bytes, not 0 x 0 x 3/],
   ['short state', 'partial', /the state has 2 numbers, not 8/],
   ['nan state', 'partial', /number 7 of the state is NaN/],
+  ['no state', 'partial', /the answer has no `state`/],
+  ['nothing', 'partial', /the answer has no `images`/],
+  ['null picture', 'partial', /no picture of the camera `main`/],
+  ['nan time', 'partial', /the time is NaN/],
 ];
 
 test.each(troubles)(
@@ -81,6 +85,10 @@ test.each(troubles)(
     expect(robot.late).toBe(trouble === 'hangs' ? 1 : 0);
   },
 );
+
+test.each([0, -1, NaN, Infinity])('a deadline of %s ms is refused', (stepDeadlineMs) => {
+  expect(() => trainer(new SimulatedRobot(), 1, { stepDeadlineMs })).toThrow('are no deadline');
+});
 
 test('an abort gives up the step under way and rejects once the robot rests', async () => {
   const robot = new SimulatedRobot({ 7: 'hangs' });
@@ -140,6 +148,12 @@ test('a reset that fails is tried again, and three in a row end the run', async 
   expect(ofType(seen, 'fault').map(({ message }) => message)).toEqual([
     'reset: the gripper does not open',
     'reset: the gripper does not open',
+  ]);
+  const mute = new SimulatedRobot();
+  mute.muteResets = 1;
+  const heard = await collect(trainer(mute, 1).trainer.run());
+  expect(ofType(heard.seen, 'fault').map(({ message }) => message)).toEqual([
+    'reset: the answer has no `images`',
   ]);
   const broken = new SimulatedRobot();
   broken.failingResets = 99;

@@ -10,7 +10,11 @@ export type Trouble =
   | 'float picture'
   | 'empty picture'
   | 'short state'
-  | 'nan state';
+  | 'nan state'
+  | 'no state'
+  | 'nothing'
+  | 'null picture'
+  | 'nan time';
 
 /** A hand above a table that succeeds once it is low enough: a robot in JavaScript. */
 export class SimulatedRobot implements RobotEnvironment {
@@ -21,6 +25,8 @@ export class SimulatedRobot implements RobotEnvironment {
   /** Answers that came after their deadline. */
   late = 0;
   failingResets = 0;
+  /** Resets that answer nothing. */
+  muteResets = 0;
   private height = 0.5;
 
   constructor(
@@ -30,6 +36,7 @@ export class SimulatedRobot implements RobotEnvironment {
 
   reset(start: RobotStart): RobotReading {
     if (this.failingResets-- > 0) throw new Error('the gripper does not open');
+    if (this.muteResets-- > 0) return null as unknown as RobotReading;
     this.starts.push(start);
     this.height = 0.5;
     return this.reading();
@@ -54,9 +61,15 @@ export class SimulatedRobot implements RobotEnvironment {
       return { ...reading, images: { main: { data, height: side, width: side } }, time };
     }
     if (trouble === 'short state') return { ...reading, state: [1, 2], time };
+    if (trouble === 'nothing') return undefined as unknown as RobotStep;
+    if (trouble === 'no state') return { images: reading.images, time } as RobotStep;
+    if (trouble === 'null picture') return { ...reading, images: { main: null } } as never;
+    if (trouble === 'nan time') return { ...reading, time: NaN };
     if (trouble === 'nan state')
       return { ...reading, state: [...reading.state.slice(1), NaN], time };
-    return { ...reading, success: this.height < 0.2, time };
+    // A message of a robot may have further fields, whatever they are called.
+    const more = { kind: 'sensor_msgs/JointState', fault: null, message: '' };
+    return { ...more, ...reading, success: this.height < 0.2, time };
   }
 
   async stop(): Promise<void> {

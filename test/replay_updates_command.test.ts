@@ -282,6 +282,7 @@ describe('bad input ends in exit code 2 and a message that names the thing', () 
     ['an unknown option', ['--learning-rate', '1'], '--learning-rate'],
     ['a limit below zero', ['--limit', '-1'], '--limit'],
     ['a first that is not a number', ['--first', 'two'], '--first'],
+    ['more threads than there can be', ['--threads', '100000'], '1024'],
   ])('%s', async (_, options, name) => {
     const inputs = options.includes('--batches')
       ? []

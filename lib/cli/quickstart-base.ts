@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Config } from '../config/index.js';
-import { replaceFile } from '../log/files.js';
+import { makeFolder, replaceFile } from '../log/files.js';
 import type { EvaluationResult } from '../train/index.js';
 
 /**
@@ -22,7 +22,7 @@ export async function remembered(
     if (JSON.stringify(kept.asked) === JSON.stringify(asked)) return kept.result;
   }
   const result = await evaluate();
-  mkdirSync(dirname(file), { recursive: true });
+  makeFolder(dirname(file));
   replaceFile(file, `${JSON.stringify({ asked, result }, null, 2)}\n`);
   return result;
 }

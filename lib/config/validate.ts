@@ -78,7 +78,9 @@ function reportValue(root: MapNode, path: string[], problems: Problems): void {
 
 /** Where a node was written; the file's beginning for one that was not. */
 function placeOf(node: TreeNode, root: MapNode): string {
-  return node.origin === COMPUTED ? root.origin.where : node.origin.where;
+  // By its text: a copied default has an origin of its own.
+  const { where } = node.origin;
+  return where === COMPUTED.where ? root.origin.where : where;
 }
 
 /** The key that a path names, or that the element of a list at that path belongs to. */

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { loadNative, parseDevice } from '../torch/index.js';
 import type { Binding } from './binding.js';
+import { translate } from './errors.js';
 
 /** What tensor handles hold; a storage that several of them share counts once. */
 export interface TensorMemory {
@@ -64,7 +65,7 @@ export function createRuntime(options: { device?: string; torchHome?: string } =
     get threads() {
       return binding.getThreads();
     },
-    setThreads: (count) => binding.setThreads(count),
+    setThreads: (count) => translate(() => binding.setThreads(count)),
     memory: () => binding.memory(),
   };
 }

@@ -48,15 +48,15 @@ describe('keys', () => {
     `);
     expect(ofFile('seed: 1\n')).toMatchInlineSnapshot(`
       "a.yaml: 10 problems
-        computed: algorithm.gamma is missing: a number above 0 and at most 1
+        a.yaml:1:1: algorithm.gamma is missing: a number above 0 and at most 1
           add it to the file, or type \`algorithm.gamma=...\`
-        computed: algorithm.tau is missing: a number above 0 and at most 1
+        a.yaml:1:1: algorithm.tau is missing: a number above 0 and at most 1
           add it to the file, or type \`algorithm.tau=...\`
-        computed: algorithm.replay_buffer.min_buffer_size is missing: a whole number of at least 1
+        a.yaml:1:1: algorithm.replay_buffer.min_buffer_size is missing: a whole number of at least 1
           add it to the file, or type \`algorithm.replay_buffer.min_buffer_size=...\`
-        computed: algorithm.replay_buffer.cache_size is missing: a whole number of at least 1
+        a.yaml:1:1: algorithm.replay_buffer.cache_size is missing: a whole number of at least 1
           add it to the file, or type \`algorithm.replay_buffer.cache_size=...\`
-        computed: algorithm.replay_buffer.sample_window_size is missing: a whole number of at least 1
+        a.yaml:1:1: algorithm.replay_buffer.sample_window_size is missing: a whole number of at least 1
           add it to the file, or type \`algorithm.replay_buffer.sample_window_size=...\`
         a.yaml:1:1: env.train.env_type is missing: one of tabletop, libero, libero-python
           add it to the file, or type \`env.train.env_type=...\`

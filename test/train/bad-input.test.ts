@@ -69,6 +69,12 @@ describe('the run folder', () => {
     expect(other).toMatchObject({ code: 'ERR_DSRL_RUN_UNWRITABLE', exitCode: 3 });
   });
 
+  // The kernel says that there is no such folder, not that it may not be made.
+  test('in /proc', async () => {
+    const error = await failure(training({ config: configured(), runDir: '/proc/nowhere/run' }));
+    expect(error).toMatchObject({ code: 'ERR_DSRL_RUN_UNWRITABLE', exitCode: 3 });
+  });
+
   test('is not made for a policy that cannot be opened', async () => {
     const runDir = newFolder();
     const error = await failure(training({ config: config(), runDir }));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ofEdit, ofFile, ofOverride } from './complaint.js';
+import { complaint, ofEdit, ofFile, ofOverride } from './complaint.js';
 
 describe('keys', () => {
   it('that nobody knows', () => {
@@ -27,6 +27,9 @@ describe('keys', () => {
           take it out (ERR_DSRL_CONFIG_UNKNOWN_KEY)
         then check again with: dsrl-native config validate a.yaml"
     `);
+    // What lies in a checkpoint is no file that `config validate` reads.
+    const text = { name: 'run/state.json', yaml: 'defaults: [tabletop]\na: 1\nb: 2\n' };
+    expect(complaint({ text })).toContain('change all of them, then type the same command again');
     expect(ofOverride('algorithm.gama=0.9')).toMatchInlineSnapshot(`
       "the override \`algorithm.gama=0.9\`: unknown key \`algorithm.gama\` (ERR_DSRL_CONFIG_UNKNOWN_KEY)
         did you mean \`algorithm.gamma\`?"

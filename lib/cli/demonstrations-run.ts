@@ -1,7 +1,8 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { EnvironmentSetupError } from '../errors.js';
+import { makeFolder } from '../log/files.js';
 import {
   createRuntime,
   LiberoBackend,
@@ -275,7 +276,7 @@ function writeShard(
 
 function prepare(out: string): void {
   try {
-    mkdirSync(out, { recursive: true });
+    makeFolder(out);
   } catch (cause) {
     throw new EnvironmentSetupError('ERR_DSRL_UNWRITABLE', `${out} cannot be made`, {
       hint: 'name another folder with --out',

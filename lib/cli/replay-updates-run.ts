@@ -1,6 +1,7 @@
-import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DivergedError, EnvironmentSetupError, UsageError } from '../errors.js';
+import { makeFolder } from '../log/files.js';
 import { createRuntime, Learner, type UpdateRow } from '../native/index.js';
 import { readSettings } from './replay-updates-config.js';
 
@@ -85,7 +86,7 @@ function noBatches(message: string, cause?: unknown): UsageError {
 /** Beside the outputs, so that they get their names by a rename. */
 function temporaryFolder(out: string): string {
   try {
-    mkdirSync(out, { recursive: true });
+    makeFolder(out);
     return mkdtempSync(join(out, '.unfinished-'));
   } catch (cause) {
     throw new EnvironmentSetupError('ERR_DSRL_UNWRITABLE', `${out} cannot be written to`, {

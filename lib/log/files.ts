@@ -1,11 +1,13 @@
 import {
   closeSync,
+  existsSync,
   fsync,
   fsyncSync,
   mkdirSync,
   openSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -37,7 +39,7 @@ export class AppendFile {
   constructor(path: string, flags: 'a' | 'wx' = 'a') {
     this.path = path;
     this.#fd = opening(path, () => {
-      mkdirSync(dirname(path), { recursive: true });
+      makeFolder(dirname(path));
       return openSync(path, flags);
     });
   }
@@ -89,6 +91,20 @@ export function opening<T>(path: string, open: () => T): T {
     const message = `cannot write the log ${path}: ${reasonOf(cause)}`;
     const hint = 'make the folder writable, or name another with runner.logger.log_path=DIR';
     throw new EnvironmentSetupError('ERR_DSRL_LOG_UNWRITABLE', message, { hint, cause });
+  }
+}
+
+/**
+ * Makes a folder and those above it; one that is there is no error. Node's own `recursive: true`
+ * never returns, and eats all memory, where a folder is there and takes no other: root in /proc.
+ */
+export function makeFolder(path: string): void {
+  const above = dirname(path);
+  if (!existsSync(above)) makeFolder(above);
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
   }
 }
 

@@ -1,8 +1,8 @@
-import { mkdirSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { maskedCrc32c } from './crc32c.js';
-import { AppendFile, opening } from './files.js';
+import { AppendFile, makeFolder, opening } from './files.js';
 
 /**
  * Writes TensorBoard event files. No package on npm does; the format is small:
@@ -43,7 +43,7 @@ export class EventWriter {
   ): EventWriter {
     const wallTime = (options.now ?? Date.now)() / 1000;
     const seconds = opening(folder, () => {
-      mkdirSync(folder, { recursive: true });
+      makeFolder(folder);
       return Math.max(Math.floor(wallTime), newestSeconds(folder) + 1);
     });
     const stamp = String(seconds).padStart(10, '0');

@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join, parse } from 'node:path';
+import { makeFolder } from './files.js';
 import { findEncoder, type VideoEncoder, type VideoStream } from './video-encoder.js';
 import { evenSided, type Picture } from './video-picture.js';
 
@@ -47,7 +48,7 @@ export class VideoStudio {
       );
       return null;
     }
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     removeLeftovers(folder);
     const file = join(folder, `.video-${process.pid}-${this.files++}.unfinished`);
     return { file, stream: encoder.open(file, { width, height, fps }) };
@@ -97,7 +98,7 @@ export class VideoWriter {
     if (open === null || this.lost) return false;
     await this.guarded(async () => {
       await open.stream.end();
-      mkdirSync(dirname(path), { recursive: true });
+      makeFolder(dirname(path));
       renameSync(open.file, path);
       this.open = null;
     });

@@ -1,9 +1,8 @@
-import { mkdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type Config, configToYaml, totalSteps } from '../config/index.js';
 import type { EpisodeRecord } from '../envs/index.js';
 import { DivergedError } from '../errors.js';
-import { replaceFile } from '../log/files.js';
+import { makeFolder, replaceFile } from '../log/files.js';
 import { RunLog } from '../log/metrics.js';
 import { type Progress, withRunLog } from '../log/progress.js';
 import type { Runtime, VecEnvBackend } from '../native/index.js';
@@ -85,7 +84,7 @@ export async function train(request: TrainRequest): Promise<TrainSummary> {
   });
   if (resumed === null) createRunFolder(run, config, runtime);
   const { counters } = session;
-  mkdirSync(join(run, 'checkpoints'), { recursive: true });
+  makeFolder(join(run, 'checkpoints'));
   const progress = withRunLog(request.progress, join(run, 'run.log'));
   const log = RunLog.open(run, resumed === null ? {} : { resumeStep: counters.globalSteps });
   if (resumed !== null) goOn(session, resumed, changes, progress);

@@ -2,7 +2,6 @@ import {
   accessSync,
   constants,
   existsSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   statSync,
@@ -12,6 +11,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { type Config, configToYaml } from '../config/index.js';
 import { DsrlError, EnvironmentSetupError, reasonOf, UsageError } from '../errors.js';
+import { makeFolder } from '../log/files.js';
 import type { Runtime } from '../native/index.js';
 
 /**
@@ -50,7 +50,7 @@ export function createRunFolder(folder: string, config: Config, runtime: Runtime
   const environment = { ...versions(runtime), ...machine(), began: new Date().toISOString() };
   writing(folder, () => {
     refuseOccupied(folder);
-    mkdirSync(join(folder, 'checkpoints'), { recursive: true });
+    makeFolder(join(folder, 'checkpoints'));
     writeFileSync(join(folder, 'config.yaml'), configToYaml(config));
     writeFileSync(join(folder, 'env.json'), `${JSON.stringify(environment, null, 2)}\n`);
   });

@@ -141,7 +141,8 @@ export async function evaluateAloud(request: EvalRequest): Promise<EvaluationRes
   const { config, checkpoint, noise, repeats } = request;
   const videos = videosOf(request);
   const result = await withPolicy(config, (opened) => {
-    const agent = checkpoint === null ? null : loadAgent(config, opened.runtime, checkpoint);
+    const { runtime, policy } = opened;
+    const agent = checkpoint === null ? null : loadAgent(config, runtime, checkpoint, policy);
     return evaluate({ ...opened, agent, noise, repeats, videos, onProgress: tellEpisodes() });
   });
   tellVideos(config, videos);

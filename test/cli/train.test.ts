@@ -118,6 +118,20 @@ describe('bad input ends in its code, with what to type', () => {
       'checkpoint',
     ],
     [
+      'a checkpoint to evaluate with another policy',
+      () => {
+        const copy = copied();
+        const file = join(copy, 'checkpoints/last/state.json');
+        const state = JSON.parse(readFileSync(file, 'utf8'));
+        state.policy.sha256 = 'f'.repeat(64);
+        writeFileSync(file, JSON.stringify(state));
+        return ['eval', copy];
+      },
+      2,
+      'ERR_DSRL_CHECKPOINT_MISMATCH',
+      'actor.model.model_path=',
+    ],
+    [
       'a recipe beside --resume that is another',
       () => ['train', 'tabletop', ...SMALL, 'seed=3', '--resume', plain.run],
       2,

@@ -176,6 +176,10 @@ describe('values', () => {
           type \`env.eval.max_steps_per_rollout_epoch=63\` (ERR_DSRL_CONFIG_CONFLICT)
         then check again with: dsrl-native config validate tabletop"
     `);
+    expect(ofOverride('actor.optim.adam_eps=1e-6')).toMatchInlineSnapshot(`
+      "configs/tabletop.yaml:2:1: actor.critic_optim.adam_eps: 1e-8 is not actor.optim.adam_eps, 0.000001: the learner has one (ERR_DSRL_CONFIG_CONFLICT)
+        type \`actor.critic_optim.adam_eps=0.000001\`"
+    `);
     expect(ofOverride('actor.model.openpi.dsrl_image_channels=[32]')).toMatchInlineSnapshot(`
       "configs/tabletop.yaml:74:27: actor.model.openpi.dsrl_image_strides: has 4 layers, dsrl_image_kernels 4 and dsrl_image_channels 1 (ERR_DSRL_CONFIG_CONFLICT)
         give the three lists one number a layer"

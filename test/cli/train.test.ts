@@ -261,3 +261,11 @@ describe('a signal', () => {
     expect(existsSync(join(root, 'logs'))).toBe(false);
   });
 });
+
+test('there are TensorBoard events only where the configuration has that backend', async () => {
+  const backends = 'runner.logger.logger_backends=[wandb]';
+  const without = await training({ config: configured('runner.max_steps=1', backends) });
+  expect(metrics(without.run)).toHaveLength(1);
+  expect(existsSync(join(without.run, 'tensorboard'))).toBe(false);
+  expect(existsSync(join(plain.run, 'tensorboard'))).toBe(true);
+});

@@ -44,6 +44,7 @@ export function planTraining({ words, file, text, resume, runDir, device }: Trai
     const plan = resumed(resume === 'last' ? newestRun('./logs') : resume, runDir);
     const config = checkpointConfig(plan.resume, overrides);
     refuseUntrainable(config);
+    if (config.runner.only_eval) return { config, onlyEvaluate: plan.resume };
     return { config, ...plan };
   }
   const written = text === undefined ? { file: file ?? '' } : { text };

@@ -269,3 +269,26 @@ test('there are TensorBoard events only where the configuration has that backend
   expect(existsSync(join(without.run, 'tensorboard'))).toBe(false);
   expect(existsSync(join(plain.run, 'tensorboard'))).toBe(true);
 });
+
+test.each([
+  ['beside --resume', () => ['--resume', plain.run]],
+  ['with resume_dir', () => ['tabletop', ...SMALL, `runner.resume_dir=${plain.run}`]],
+  ['with ckpt_path', () => ['tabletop', ...SMALL, `runner.ckpt_path=${plain.run}`]],
+])('runner.only_eval does what `eval` does, %s', async (_, argv) => {
+  const before = snapshot(plain.run);
+  const evaluated = await run('eval', plain.run);
+  const longer = 'runner.max_steps=9';
+  const told = await run('train', ...argv(), 'runner.only_eval=True', longer);
+  expect(told.status, told.stderr).toBe(0);
+  expect(told.stdout).toBe(evaluated.stdout);
+  expect(told.stdout).toMatch(/^all .*\/8 /m);
+  expect(snapshot(plain.run)).toEqual(before);
+});
+
+test('an evaluation needs no memory for a replay', async () => {
+  const buffer = 'algorithm.replay_buffer';
+  const huge = [`${buffer}.capacity=1_000_000_000`, `${buffer}.cache_size=1_000_000_000`];
+  const few = ['env.eval.total_num_envs=2'];
+  const { status, stderr } = await run('eval', 'tabletop', '--policy-only', ...huge, ...few);
+  expect(status, stderr).toBe(0);
+});

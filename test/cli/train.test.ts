@@ -292,3 +292,20 @@ test('an evaluation needs no memory for a replay', async () => {
   const { status, stderr } = await run('eval', 'tabletop', '--policy-only', ...huge, ...few);
   expect(status, stderr).toBe(0);
 });
+
+test('--resume last goes on from the newest run of its own experiment', async () => {
+  const logs = mkdtempSync(join(root, 'logs-'));
+  const place = (name: string) => {
+    const runDir = join(logs, `${name}-20260101-000000-s0`);
+    cpSync(plain.run, runDir, { recursive: true, verbatimSymlinks: true });
+    return runDir;
+  };
+  const named = ['tabletop', 'group/tabletop'].map((name) => ({ name, runDir: place(name) }));
+  place('tabletop-b'); // the newest
+  for (const { name, runDir } of named) {
+    const keys = [`runner.logger.log_path=${logs}`, `runner.logger.experiment_name=${name}`];
+    const resumed = await run('train', 'tabletop', ...SMALL, ...keys, '--resume', 'last');
+    expect(resumed.status, resumed.stderr).toBe(0);
+    expect(JSON.parse(resumed.stdout).run).toBe(runDir);
+  }
+});

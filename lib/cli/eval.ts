@@ -97,6 +97,9 @@ export function videoOverrides(choice: string): string[] {
   return [`${keys}.save_video=True`, `${keys}.episodes='${choice}'`];
 }
 
+/** An evaluation makes no replay, so any memory does for it. */
+const NO_REPLAY = Number.POSITIVE_INFINITY;
+
 async function subjectOf(words: string[], device: string | undefined, policyOnly: boolean) {
   const { composeAloud, isFolder, isOverride, isRecipe } = await import('./compose.js');
   const { refuseUntrainable } = await import('../config/index.js');
@@ -116,11 +119,11 @@ async function subjectOf(words: string[], device: string | undefined, policyOnly
   if (!isConfig) {
     const checkpoint = resolveCheckpoint(name);
     const config = checkpointConfig(checkpoint, overrides);
-    refuseUntrainable(config);
+    refuseUntrainable(config, NO_REPLAY);
     return { config, checkpoint: policyOnly ? null : checkpoint };
   }
   const { config } = composeAloud({ ...(isFile ? { file: name } : { recipe: name }), overrides });
-  refuseUntrainable(config);
+  refuseUntrainable(config, NO_REPLAY);
   if (policyOnly) return { config, checkpoint: null };
   if (config.runner.ckpt_path !== null) {
     return { config, checkpoint: resolveCheckpoint(config.runner.ckpt_path) };
@@ -141,7 +144,8 @@ export async function evaluateAloud(request: EvalRequest): Promise<EvaluationRes
   const { config, checkpoint, noise, repeats } = request;
   const videos = videosOf(request);
   const result = await withPolicy(config, (opened) => {
-    const agent = checkpoint === null ? null : loadAgent(config, opened.runtime, checkpoint);
+    const { runtime, policy } = opened;
+    const agent = checkpoint === null ? null : loadAgent(config, runtime, checkpoint, policy);
     return evaluate({ ...opened, agent, noise, repeats, videos, onProgress: tellEpisodes() });
   });
   tellVideos(config, videos);

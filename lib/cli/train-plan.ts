@@ -1,5 +1,5 @@
 import { readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type Config, listRecipes, refuseUntrainable } from '../config/index.js';
 import { UsageError } from '../errors.js';
 import { checkpointConfig, resolveCheckpoint, runOf } from '../train/index.js';
@@ -44,6 +44,7 @@ export function planTraining({ words, file, text, resume, runDir, device }: Trai
     const plan = resumed(resume === 'last' ? newestRun('./logs') : resume, runDir);
     const config = checkpointConfig(plan.resume, overrides);
     refuseUntrainable(config);
+    if (config.runner.only_eval) return { config, onlyEvaluate: plan.resume };
     return { config, ...plan };
   }
   const written = text === undefined ? { file: file ?? '' } : { text };
@@ -79,11 +80,20 @@ function resumed(from: string, runDir: string | undefined): { resume: string } {
   return { resume };
 }
 
-/** The newest run of a folder that has a checkpoint. */
+/** The experiment in the name of a run that was not named by hand. */
+const EXPERIMENT = /^(.*)-\d{8}-\d{6}-s\d+$/;
+
+/** The newest run of a folder, or of an experiment in it, that has a checkpoint. */
 function newestRun(logs: string, name?: string): string {
-  const runs = (isFolder(logs) ? readdirSync(logs) : [])
-    .filter((run) => name === undefined || run.startsWith(`${name}-`))
-    .map((run) => join(logs, run))
+  const folder = name === undefined ? logs : dirname(join(logs, name)); // a/b is b in a/
+  const stem = basename(name ?? '');
+  const isRun = (run: string) => {
+    const experiment = EXPERIMENT.exec(run)?.[1];
+    return experiment === undefined ? run.startsWith(`${stem}-`) : experiment === stem;
+  };
+  const runs = (isFolder(folder) ? readdirSync(folder) : [])
+    .filter((run) => name === undefined || isRun(run))
+    .map((run) => join(folder, run))
     .filter((run) => hasCheckpoint(join(run, 'checkpoints')))
     .map((run) => ({ run, time: statSync(join(run, 'checkpoints')).mtimeMs }))
     .sort((a, b) => b.time - a.time);

@@ -132,6 +132,14 @@ function checkEncoder(config: Config, conflict: Conflict): void {
 
 function checkLearner(config: Config, conflict: Conflict): void {
   const { algorithm, actor, env } = config;
+  const { adam_eps: eps } = actor.optim;
+  if (actor.critic_optim.adam_eps !== eps) {
+    conflict(
+      'actor.critic_optim.adam_eps',
+      `${actor.critic_optim.adam_eps} is not actor.optim.adam_eps, ${eps}: the learner has one`,
+      `type \`actor.critic_optim.adam_eps=${eps}\``,
+    );
+  }
   const heads = actor.model.openpi.dsrl_num_q_heads;
   if (algorithm.critic_subsample_size > heads) {
     conflict(

@@ -68,7 +68,7 @@ export function composeConfig(request: ComposeRequest): Composed {
   fillDependentDefaults(root, stemOf(primary), problems);
   const config = checkSchema(root, broken, problems);
   if (config !== undefined) checkConflicts(config, root, problems);
-  problems.throwIfAny(source);
+  problems.throwIfAny(source, checkable(request, source));
   if (config === undefined) throw new Error('unreachable: the schema failed without a problem');
   return { config, notices: [...tree.notices, ...noticesOf(config, root)], source };
 }
@@ -90,7 +90,7 @@ export function composeTree(
 ): ComposedTree {
   const overrides = parseOverrides(request.overrides ?? [], problems);
   const primary = readPrimary(request, source);
-  problems.throwIfAny(source);
+  problems.throwIfAny(source, checkable(request, source));
 
   const notices: string[] = [];
   const context = interpolationContext();
@@ -102,6 +102,11 @@ export function composeTree(
   applyOverrides(root, values, problems);
   root.entries.delete('hydra');
   return { root, primary, notices, broken: resolveAll(root, context, problems) };
+}
+
+/** What `config validate` reads again; null for a text that lies in something else. */
+function checkable({ text }: ComposeRequest, source: string): string | null {
+  return text === undefined ? source : null;
 }
 
 function readPrimary({ recipe, text }: ComposeRequest, source: string): ConfigFile {

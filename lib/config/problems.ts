@@ -22,8 +22,13 @@ export class Problems {
     if (!this.byMessage.has(message)) this.byMessage.set(message, { code, message, hint });
   }
 
-  /** Throws one ConfigError that says everything, if there is anything to say. */
-  throwIfAny(source: string): void {
+  /**
+   * Throws one ConfigError that says everything, if there is anything to say.
+   *
+   * @param about what the problems are of, at the head of the message
+   * @param checks what `config validate` takes to find them again; null where it would not
+   */
+  throwIfAny(about: string, checks: string | null): void {
     const [first, ...rest] = this.byMessage.values();
     if (first === undefined) return;
     if (rest.length === 0) throw new ConfigError(first.code, first.message, { hint: first.hint });
@@ -33,8 +38,13 @@ export class Problems {
     if (all.length > MAX_SHOWN) lines.push(`  and ${all.length - MAX_SHOWN} more`);
     throw new ConfigError(
       sameCode ? first.code : 'ERR_DSRL_CONFIG_INVALID',
-      `${source}: ${all.length} problems\n${lines.join('\n')}`,
-      { hint: `then check again with: dsrl-native config validate ${source}` },
+      `${about}: ${all.length} problems\n${lines.join('\n')}`,
+      {
+        hint:
+          checks === null
+            ? 'change all of them, then type the same command again'
+            : `then check again with: dsrl-native config validate ${checks}`,
+      },
     );
   }
 }

@@ -21,7 +21,7 @@ export function refuseUntrainable(config: Config, memory: number = totalmem()): 
     refuse('actor.compute: bf16 does not exist in this version yet', 'type `actor.compute=fp32`');
   }
   refuseReplay(config, memory, refuse);
-  problems.throwIfAny('this configuration cannot be trained');
+  problems.throwIfAny('this configuration cannot be trained', null);
 }
 
 type Refuse = (message: string, hint: string) => void;

@@ -29,10 +29,10 @@ export class RunLog {
   /** Lines of an earlier attempt that a resumed run has taken out of metrics.jsonl. */
   readonly dropped: number;
   readonly #lines: MetricsLog;
-  readonly #events: EventWriter;
+  readonly #events: EventWriter | null;
   readonly #now: () => number;
 
-  private constructor(lines: MetricsLog, events: EventWriter, now: () => number) {
+  private constructor(lines: MetricsLog, events: EventWriter | null, now: () => number) {
     this.#lines = lines;
     this.#events = events;
     this.#now = now;
@@ -42,6 +42,7 @@ export class RunLog {
   /**
    * Opens both logs in `runDir`.
    *
+   * @param options.events False: no TensorBoard events.
    * @param options.resumeStep The first global step that this process will write; what an earlier
    *   attempt logged at that step and later is dropped from both logs.
    * @param options.now The wall clock in milliseconds since 1970.
@@ -49,11 +50,16 @@ export class RunLog {
    */
   static open(
     runDir: string,
-    options: { resumeStep?: number | undefined; now?: (() => number) | undefined } = {},
+    options: {
+      events?: boolean | undefined;
+      resumeStep?: number | undefined;
+      now?: (() => number) | undefined;
+    } = {},
   ): RunLog {
     const lines = MetricsLog.open(join(runDir, 'metrics.jsonl'), options);
     try {
-      const events = EventWriter.open(join(runDir, 'tensorboard'), options);
+      const events =
+        options.events === false ? null : EventWriter.open(join(runDir, 'tensorboard'), options);
       return new RunLog(lines, events, options.now ?? Date.now);
     } catch (error) {
       lines.close();
@@ -83,7 +89,7 @@ export class RunLog {
       throw new UsageError('ERR_DSRL_LOG_TAG', message, { hint });
     }
     const allTags = { ...tags, ...axisTags };
-    this.#events.scalars(step, this.#now() / 1000, allTags);
+    this.#events?.scalars(step, this.#now() / 1000, allTags);
     this.#lines.write({ step, ...axes, ...allTags });
   }
 
@@ -93,14 +99,14 @@ export class RunLog {
    */
   flush({ signal }: Abortable = {}): Promise<void> {
     return abortable(signal, async () => {
-      await this.#events.flush();
+      await this.#events?.flush();
       await this.#lines.flush();
     });
   }
 
   /** Flushes and closes both; a second call does nothing. */
   close(): void {
-    this.#events.close();
+    this.#events?.close();
     this.#lines.close();
   }
 }

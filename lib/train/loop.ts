@@ -86,7 +86,10 @@ export async function train(request: TrainRequest): Promise<TrainSummary> {
   const { counters } = session;
   makeFolder(join(run, 'checkpoints'));
   const progress = withRunLog(request.progress, join(run, 'run.log'));
-  const log = RunLog.open(run, resumed === null ? {} : { resumeStep: counters.globalSteps });
+  const log = RunLog.open(run, {
+    events: config.runner.logger.logger_backends.includes('tensorboard'),
+    resumeStep: resumed === null ? undefined : counters.globalSteps,
+  });
   if (resumed !== null) goOn(session, resumed, changes, progress);
 
   const total = totalSteps(config);

@@ -19,7 +19,12 @@ import {
   readCheckpointState,
   type StepUnderWay,
 } from './checkpoint-state.js';
-import { createBackend, createEnvironments, trainingSchedule } from './environments.js';
+import {
+  createBackend,
+  createEnvironments,
+  type SamplingPolicy,
+  trainingSchedule,
+} from './environments.js';
 import { versions } from './run-folder.js';
 import { learnerSettings, networkSizes } from './settings.js';
 
@@ -136,15 +141,7 @@ function startFrom({ config, learner }: Session): void {
 async function restore(session: Session, checkpoint: string): Promise<void> {
   const { learner, replay, envs, policy } = session;
   const state = readCheckpointState(checkpoint);
-  const { name, sha256 } = policy.metadata;
-  if (state.policy.sha256 !== sha256['policy.pt']) {
-    throw new CheckpointError(
-      'ERR_DSRL_CHECKPOINT_MISMATCH',
-      `the checkpoint ${checkpoint} was made with the policy ${state.policy.name}, whose ` +
-        `policy.pt has sha256 ${state.policy.sha256}; that of ${name} is ${sha256['policy.pt']}`,
-      { hint: 'type `actor.model.model_path=<folder of that policy>`, or begin a new run' },
-    );
-  }
+  refuseOtherPolicy(checkpoint, state, policy);
   const { started, slots } = state.environments;
   if (started && slots.length !== envs.numEnvs) {
     throw new CheckpointError(
@@ -220,12 +217,38 @@ export function steeringOf({ config, policy, learner }: Session): SteeringFile {
   };
 }
 
-/** An agent with a checkpoint's weights, for evaluation. */
-export function loadAgent(config: Config, runtime: Runtime, checkpoint: string): Agent {
+/** An agent learns the noise of one policy: with another its figures would mean nothing. */
+function refuseOtherPolicy(
+  checkpoint: string,
+  state: CheckpointState,
+  policy: SamplingPolicy,
+): void {
+  const { name, sha256 } = policy.metadata;
+  if (state.policy.sha256 === sha256['policy.pt']) return;
+  throw new CheckpointError(
+    'ERR_DSRL_CHECKPOINT_MISMATCH',
+    `the checkpoint ${checkpoint} was made with the policy ${state.policy.name}, whose ` +
+      `policy.pt has sha256 ${state.policy.sha256}; that of ${name} is ${sha256['policy.pt']}`,
+    { hint: 'type `actor.model.model_path=<folder of that policy>`, or begin a new run' },
+  );
+}
+
+/**
+ * An agent with a checkpoint's weights, for evaluation with `policy`.
+ *
+ * @throws CheckpointError where the checkpoint is damaged, or was made with another policy
+ */
+export function loadAgent(
+  config: Config,
+  runtime: Runtime,
+  checkpoint: string,
+  policy: SamplingPolicy,
+): Agent {
   const folder = resolveCheckpoint(checkpoint);
-  const { counters } = readCheckpointState(folder);
+  const state = readCheckpointState(folder);
+  refuseOtherPolicy(folder, state, policy);
   const agent = new Agent(runtime, networkSizes(config), BigInt(config.seed));
-  agent.load(join(folder, 'agent.safetensors'), counters.updates);
+  agent.load(join(folder, 'agent.safetensors'), state.counters.updates);
   return agent;
 }
 

@@ -1,5 +1,4 @@
 import { type Config, sampleWindow } from '../config/index.js';
-import { ConfigError } from '../errors.js';
 import type { LearnerSettings, NetworkSizes } from '../native/index.js';
 
 /** The networks' sizes from `actor.model.openpi.dsrl_*`. */
@@ -22,21 +21,12 @@ export function networkSizes({ actor }: Config): NetworkSizes {
 
 /**
  * The learner's hyperparameters from `algorithm` and the optimizers' keys.
- *
- * @throws ConfigError if the two optimizers disagree in `adam_eps`, which the learner has once
+ * `adam_eps` is the same for all three optimizers: another configuration does not compose.
  */
 export function learnerSettings(config: Config): LearnerSettings {
   const { algorithm, actor } = config;
   const { optim, critic_optim } = actor;
   const { entropy_tuning: entropy } = algorithm;
-  if (optim.adam_eps !== critic_optim.adam_eps) {
-    throw new ConfigError(
-      'ERR_DSRL_CONFIG_CONFLICT',
-      `actor.critic_optim.adam_eps: ${critic_optim.adam_eps} is not actor.optim.adam_eps, ` +
-        `${optim.adam_eps}`,
-      { hint: `type \`actor.critic_optim.adam_eps=${optim.adam_eps}\`` },
-    );
-  }
   return {
     ...networkSizes(config),
     gamma: algorithm.gamma,

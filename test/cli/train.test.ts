@@ -88,6 +88,14 @@ describe('bad input ends in its code, with what to type', () => {
       'runner.logger.log_path=DIR',
     ],
     [
+      // There for root too, who is refused no folder: this one takes none. (For others it is closed.)
+      'a run folder in a folder that takes none',
+      () => ['train', 'tabletop', ...SMALL, '--run-dir', '/proc/dsrl/run'],
+      3,
+      'ERR_DSRL_RUN_UNWRITABLE',
+      '--run-dir DIR',
+    ],
+    [
       'a damaged checkpoint to go on from',
       () => {
         const copy = copied();
@@ -108,6 +116,20 @@ describe('bad input ends in its code, with what to type', () => {
       2,
       'ERR_DSRL_CHECKPOINT_DAMAGED',
       'checkpoint',
+    ],
+    [
+      'a checkpoint to evaluate with another policy',
+      () => {
+        const copy = copied();
+        const file = join(copy, 'checkpoints/last/state.json');
+        const state = JSON.parse(readFileSync(file, 'utf8'));
+        state.policy.sha256 = 'f'.repeat(64);
+        writeFileSync(file, JSON.stringify(state));
+        return ['eval', copy];
+      },
+      2,
+      'ERR_DSRL_CHECKPOINT_MISMATCH',
+      'actor.model.model_path=',
     ],
     [
       'a recipe beside --resume that is another',
@@ -238,4 +260,52 @@ describe('a signal', () => {
     expect(stderr).toContain(`stopped by ${signal} (ERR_DSRL_ABORTED)`);
     expect(existsSync(join(root, 'logs'))).toBe(false);
   });
+});
+
+test('there are TensorBoard events only where the configuration has that backend', async () => {
+  const backends = 'runner.logger.logger_backends=[wandb]';
+  const without = await training({ config: configured('runner.max_steps=1', backends) });
+  expect(metrics(without.run)).toHaveLength(1);
+  expect(existsSync(join(without.run, 'tensorboard'))).toBe(false);
+  expect(existsSync(join(plain.run, 'tensorboard'))).toBe(true);
+});
+
+test.each([
+  ['beside --resume', () => ['--resume', plain.run]],
+  ['with resume_dir', () => ['tabletop', ...SMALL, `runner.resume_dir=${plain.run}`]],
+  ['with ckpt_path', () => ['tabletop', ...SMALL, `runner.ckpt_path=${plain.run}`]],
+])('runner.only_eval does what `eval` does, %s', async (_, argv) => {
+  const before = snapshot(plain.run);
+  const evaluated = await run('eval', plain.run);
+  const longer = 'runner.max_steps=9';
+  const told = await run('train', ...argv(), 'runner.only_eval=True', longer);
+  expect(told.status, told.stderr).toBe(0);
+  expect(told.stdout).toBe(evaluated.stdout);
+  expect(told.stdout).toMatch(/^all .*\/8 /m);
+  expect(snapshot(plain.run)).toEqual(before);
+});
+
+test('an evaluation needs no memory for a replay', async () => {
+  const buffer = 'algorithm.replay_buffer';
+  const huge = [`${buffer}.capacity=1_000_000_000`, `${buffer}.cache_size=1_000_000_000`];
+  const few = ['env.eval.total_num_envs=2'];
+  const { status, stderr } = await run('eval', 'tabletop', '--policy-only', ...huge, ...few);
+  expect(status, stderr).toBe(0);
+});
+
+test('--resume last goes on from the newest run of its own experiment', async () => {
+  const logs = mkdtempSync(join(root, 'logs-'));
+  const place = (name: string) => {
+    const runDir = join(logs, `${name}-20260101-000000-s0`);
+    cpSync(plain.run, runDir, { recursive: true, verbatimSymlinks: true });
+    return runDir;
+  };
+  const named = ['tabletop', 'group/tabletop'].map((name) => ({ name, runDir: place(name) }));
+  place('tabletop-b'); // the newest
+  for (const { name, runDir } of named) {
+    const keys = [`runner.logger.log_path=${logs}`, `runner.logger.experiment_name=${name}`];
+    const resumed = await run('train', 'tabletop', ...SMALL, ...keys, '--resume', 'last');
+    expect(resumed.status, resumed.stderr).toBe(0);
+    expect(JSON.parse(resumed.stdout).run).toBe(runDir);
+  }
 });

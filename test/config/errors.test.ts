@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ofEdit, ofFile, ofOverride } from './complaint.js';
+import { complaint, ofEdit, ofFile, ofOverride } from './complaint.js';
 
 describe('keys', () => {
   it('that nobody knows', () => {
@@ -27,6 +27,9 @@ describe('keys', () => {
           take it out (ERR_DSRL_CONFIG_UNKNOWN_KEY)
         then check again with: dsrl-native config validate a.yaml"
     `);
+    // What lies in a checkpoint is no file that `config validate` reads.
+    const text = { name: 'run/state.json', yaml: 'defaults: [tabletop]\na: 1\nb: 2\n' };
+    expect(complaint({ text })).toContain('change all of them, then type the same command again');
     expect(ofOverride('algorithm.gama=0.9')).toMatchInlineSnapshot(`
       "the override \`algorithm.gama=0.9\`: unknown key \`algorithm.gama\` (ERR_DSRL_CONFIG_UNKNOWN_KEY)
         did you mean \`algorithm.gamma\`?"
@@ -172,6 +175,10 @@ describe('values', () => {
         configs/env/tabletop.yaml:7:30: env.eval.max_steps_per_rollout_epoch: 60 is not a multiple of actor.model.num_action_chunks, 7
           type \`env.eval.max_steps_per_rollout_epoch=63\` (ERR_DSRL_CONFIG_CONFLICT)
         then check again with: dsrl-native config validate tabletop"
+    `);
+    expect(ofOverride('actor.optim.adam_eps=1e-6')).toMatchInlineSnapshot(`
+      "configs/tabletop.yaml:2:1: actor.critic_optim.adam_eps: 1e-8 is not actor.optim.adam_eps, 0.000001: the learner has one (ERR_DSRL_CONFIG_CONFLICT)
+        type \`actor.critic_optim.adam_eps=0.000001\`"
     `);
     expect(ofOverride('actor.model.openpi.dsrl_image_channels=[32]')).toMatchInlineSnapshot(`
       "configs/tabletop.yaml:74:27: actor.model.openpi.dsrl_image_strides: has 4 layers, dsrl_image_kernels 4 and dsrl_image_channels 1 (ERR_DSRL_CONFIG_CONFLICT)

@@ -27,7 +27,7 @@ function compose({ config, overrides }: Case): Record<string, unknown> {
   const file = join(fixtures, isRlinf ? '' : 'composition', `${config}.yaml`);
   const problems = new Problems();
   const { root } = composeTree({ file, overrides }, file, problems);
-  problems.throwIfAny(file);
+  problems.throwIfAny(file, null);
   return toPlain(root) as Record<string, unknown>;
 }
 

@@ -21,9 +21,9 @@ describe('value overrides', () => {
     expect(compose('+checkpoint.keep=7').checkpoint.keep).toBe(7);
     expect(compose('++checkpoint.keep=7').checkpoint.keep).toBe(7);
     expect(compose('env.train.task_id_filter=[0,3]').env.train.task_id_filter).toEqual([0, 3]);
-    expect(compose('actor.optim={lr: 0.5, adam_eps: 1e-6}').actor.optim).toMatchObject({
+    expect(compose('actor.optim={lr: 0.5, adam_beta1: 0.8}').actor.optim).toMatchObject({
       lr: 0.5,
-      adam_eps: 1e-6,
+      adam_beta1: 0.8,
       adam_beta2: 0.96,
     });
   });

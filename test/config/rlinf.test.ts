@@ -202,6 +202,13 @@ describe('older, newer and other files', () => {
     expect(config.actor.model.openpi.action_horizon).toBe(10);
     expect(() => refuseUntrainable(config)).toThrow(ConfigError);
     expect(() => refuseUntrainable(config)).toThrow(/pi05_libero is a pi0.5 policy/);
+    // `config validate` finds it valid, so it is not what to type.
+    expect(() => refuseUntrainable(config)).toThrow(
+      expect.objectContaining({
+        message: expect.stringMatching(/^this configuration cannot be trained: 2 problems\n/),
+        hint: 'change all of them, then type the same command again',
+      }),
+    );
   });
 
   it('reads `openpi.task` of newer files', () => {

@@ -32,6 +32,16 @@ test('a flush is made to its end, or not begun', async () => {
   log.close();
 });
 
+test('without TensorBoard there is metrics.jsonl alone', async () => {
+  const folder = temporaryFolder();
+  const log = RunLog.open(folder, { events: false });
+  log.write(metricsOf(0, { 'env/success_once': 0.25 }));
+  await log.flush();
+  log.close();
+  expect(rowsIn(folder)).toHaveLength(1);
+  expect(readdirSync(folder)).toEqual(['metrics.jsonl']);
+});
+
 test('a step is one line of metrics.jsonl and one step of TensorBoard, with the same tags', () => {
   const folder = temporaryFolder();
   const log = RunLog.open(folder, { now: () => 1_700_000_000_500 });

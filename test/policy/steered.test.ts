@@ -39,7 +39,7 @@ const observation = { images: { main: pixels }, state, prompt: 'tidy' };
 /** The same by hand: the agent's mean, tiled, through the frozen policy. */
 async function byHand(deterministic: boolean): Promise<Float32Array> {
   const frozen = FrozenPolicy.load(runtime, resolveModelPath(config));
-  const agent = loadAgent(config, runtime, run);
+  const agent = loadAgent(config, runtime, run, frozen);
   const picture = Tensor.from(runtime, pixels, [1, 64, 64, 3], 'uint8');
   const states = Tensor.from(runtime, Float32Array.from(state), [1, 8], 'float32');
   const frame = resizeFrames(runtime, picture, config.actor.model.openpi.dsrl_image_size);

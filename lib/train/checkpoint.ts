@@ -198,7 +198,11 @@ function newestIn(place: string): string[] {
 }
 
 function isLink(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+  try {
+    return lstatSync(path).isSymbolicLink();
+  } catch {
+    return false; // below a file, too, where `throwIfNoEntry: false` throws
+  }
 }
 
 /**

@@ -118,6 +118,13 @@ describe('bad input ends in its code, with what to type', () => {
       'checkpoint',
     ],
     [
+      'a file in place of the checkpoint that it is part of',
+      () => ['eval', join(plain.run, 'checkpoints/last/agent.safetensors')],
+      2,
+      'ERR_DSRL_CHECKPOINT_MISSING',
+      'checkpoints/step_N',
+    ],
+    [
       'a checkpoint to evaluate with another policy',
       () => {
         const copy = copied();

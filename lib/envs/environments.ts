@@ -1,7 +1,7 @@
 import { DivergedError, RuntimeFailure, UsageError } from '../errors.js';
 import { type Runtime, Tensor, type VecEnvBackend } from '../native/index.js';
 import { type Abortable, abortable } from '../signal.js';
-import { type EnvironmentFailure, FAILURE, LOSSES_ALLOWED } from './failure.js';
+import { type EnvironmentFailure, FAILURE, isBegunAgain, LOSSES_ALLOWED } from './failure.js';
 import { type Film, Filming } from './film.js';
 import { type Observation, toObservation } from './observation.js';
 import { type ChunkReward, chunkReward } from './reward.js';
@@ -198,7 +198,7 @@ export class Environments {
         this.#fail(env, slot, failure, executed, result);
       }
       ended[env] = slot.done;
-      if (failure === FAILURE.lost) beginning.push(env);
+      if (isBegunAgain(failure)) beginning.push(env);
       else if (slot.done && this.#options.autoReset) {
         this.#slots[env] = this.#nextSlot();
         beginning.push(env);
@@ -285,9 +285,10 @@ export class Environments {
   /** A chunk that did not go well: nothing of it is stored. */
   #fail(env: number, slot: Slot, failure: number, executed: number, result: StepResult): void {
     const { task, trial } = slot;
-    if (failure === FAILURE.lost) {
-      result.failures.push({ env, task, trial, kind: 'lost' });
+    if (isBegunAgain(failure)) {
       Object.assign(slot, { elapsed: 0, return: 0 });
+      if (failure === FAILURE.interrupted) return;
+      result.failures.push({ env, task, trial, kind: 'lost' });
       this.#countLoss(env);
       return;
     }

@@ -1,5 +1,5 @@
 import type { BackendChunkResult, ChunkOptions, Tensor } from '../native/index.js';
-import { FAILURE } from './failure.js';
+import { FAILURE, isBegunAgain } from './failure.js';
 
 /** A picture as it is, RGB row by row from the top, with where its episode stood. */
 export interface Frame {
@@ -98,7 +98,7 @@ export class Filming {
         trial,
         prompt: prompts[env] ?? '',
         frames,
-        outcome: failure === FAILURE.lost ? 'lost' : outcome,
+        outcome: isBegunAgain(failure) ? 'lost' : outcome,
       });
     }
     try {

@@ -143,7 +143,8 @@ export class RobotBackend implements VecEnvBackend {
       await this.robot.stop?.();
       this.options.onFault?.(fault);
     }
-    const failure = fault === null ? FAILURE.none : FAILURE.lost;
+    const broken = fault?.kind === 'paused' ? FAILURE.interrupted : FAILURE.lost;
+    const failure = fault === null ? FAILURE.none : broken;
     return {
       observation: this.observe(),
       success,

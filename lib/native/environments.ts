@@ -12,8 +12,8 @@ export interface BackendObservation {
 
 /**
  * What a chunk of actions did; arrays are [B] or, for `success`, [B * C] row-major. `failure` is 0,
- * 1 (its simulation broke: the episode has failed) or 2 (the environment was lost: the episode is
- * begun again); see lib/envs/failure.ts.
+ * 1 (its simulation broke: the episode has failed), 2 (the environment was lost: the episode is
+ * begun again) or 3 (as 2, because somebody wanted it so); see lib/envs/failure.ts.
  */
 export interface BackendChunkResult {
   observation: BackendObservation;

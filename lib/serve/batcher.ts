@@ -1,6 +1,6 @@
 /**
- * Gathers what arrives while a batch is being computed, and for `windowMs` after the first arrival,
- * into one call: a policy answers sixteen requests in little more time than one.
+ * Gathers what arrives while a batch is being computed, and until `windowMs` after the first arrival
+ * or the `largest` batch is there, into one call: a policy answers sixteen requests in little more time than one.
  *
  * An item that makes a batch fail must not take the others with it: a failed batch of several is
  * computed again, item by item, and each gets its own result or error.
@@ -8,6 +8,7 @@
 export class Batcher<In, Out> {
   private readonly waiting: Waiting<In, Out>[] = [];
   private running = false;
+  private full = () => {};
 
   constructor(
     private readonly compute: (items: In[]) => Promise<Out[]>,
@@ -17,6 +18,7 @@ export class Batcher<In, Out> {
   submit(item: In): Promise<Out> {
     return new Promise((resolve, reject) => {
       this.waiting.push({ item, resolve, reject });
+      if (this.waiting.length >= this.options.largest) this.full();
       if (!this.running) void this.run();
     });
   }
@@ -25,10 +27,20 @@ export class Batcher<In, Out> {
     this.running = true;
     const { windowMs, largest } = this.options;
     while (this.waiting.length > 0) {
-      if (windowMs > 0 && this.waiting.length < largest) await sleep(windowMs);
+      if (windowMs > 0 && this.waiting.length < largest) await this.fillFor(windowMs);
       await this.answer(this.waiting.splice(0, largest));
     }
     this.running = false;
+  }
+
+  private fillFor(windowMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, windowMs);
+      this.full = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   private async answer(batch: Waiting<In, Out>[]): Promise<void> {
@@ -49,8 +61,4 @@ interface Waiting<In, Out> {
   item: In;
   resolve(result: Out): void;
   reject(error: unknown): void;
-}
-
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -129,6 +129,11 @@ export class PolicyServer {
       signal,
     } = options;
     signal?.throwIfAborted();
+    if (apiKey === '') {
+      throw new UsageError('ERR_DSRL_SERVE_KEY', 'the API key is empty: no client could send it', {
+        hint: 'give another one, or none on 127.0.0.1',
+      });
+    }
     if (!LOOPBACK.has(host) && !apiKey) {
       throw new UsageError('ERR_DSRL_SERVE_KEY', `serving on ${host} without an API key`, {
         hint: 'give a key (`--api-key-file FILE`), or serve on 127.0.0.1',

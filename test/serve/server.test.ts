@@ -85,6 +85,10 @@ test('another host than loopback needs a key', async () => {
   expect(server.url).toMatch(/^ws:\/\/0\.0\.0\.0:/);
 });
 
+test('a key that no header can carry is refused at once', async () => {
+  await expect(start({ apiKey: '' })).rejects.toMatchObject({ code: 'ERR_DSRL_SERVE_KEY' });
+});
+
 test('an address that is taken is an error that names it', async () => {
   const { server } = await start();
   const port = Number(new URL(server.url).port);

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { composeConfig, Trainer, type TrainerEvent } from '../../lib/index.js';
+import { composeConfig, type RobotStart, Trainer, type TrainerEvent } from '../../lib/index.js';
 import { SimulatedRobot, type Trouble } from './support/robot.js';
 
 const root = mkdtempSync(join(tmpdir(), 'dsrl-trainer-'));
@@ -139,6 +139,26 @@ test('while it is paused the robot rests, and the episode begins again', async (
   const { seen } = await running;
   expect(ofType(seen, 'fault').map(({ kind }) => kind)).toEqual(['paused']);
   expect(robot.starts[1]).toEqual(robot.starts[0]);
+});
+
+test('pauses one after another are no sign of a broken robot', async () => {
+  let paused = false;
+  class Interrupted extends SimulatedRobot {
+    override reset(start: RobotStart) {
+      paused = this.starts.length < 7;
+      if (paused) training.pause();
+      return super.reset(start);
+    }
+    override async stop() {
+      await super.stop();
+      if (paused) setImmediate(() => training.resume()); // once it rests
+      paused = false;
+    }
+  }
+  const { trainer: training } = trainer(new Interrupted(), 1);
+  const { seen } = await collect(training.run());
+  expect(ofType(seen, 'fault').map(({ kind }) => kind)).toEqual(Array(7).fill('paused'));
+  expect(ofType(seen, 'step')).toHaveLength(1);
 });
 
 test('a reset that fails is tried again, and three in a row end the run', async () => {

@@ -15,6 +15,7 @@
 #include "core/random/tensor_random.h"
 #include "cuda/draws.h"
 #include "cuda/frames.h"
+#include "random_draws.h"
 #include "support.h"
 
 namespace dsrl {
@@ -51,18 +52,6 @@ int normalize(const uint8_t* bytes, int64_t count, float* out, int32_t, DsrlCuda
 const DsrlCudaPlugin kHost{
     sizeof(DsrlCudaPlugin), DSRL_CUDA_ABI, "host",         "0.0", host::check,
     host::normal,           host::below,   host::normalize};
-
-// Seeds, steps and first environments at the borders of their ranges, and inside.
-struct Draw {
-  uint64_t seed;
-  int64_t step, first_env;
-};
-const std::vector<Draw> kDraws{{0, 0, 0},
-                               {42, 11, 100},
-                               {~uint64_t{0}, 0xFFFFFFFF, 0xFFFFFFFF - 4},
-                               {uint64_t{1} << 63, 1, 0x80000000},
-                               {0xFFFFFFFF, 0x80000000, 7},
-                               {5, (int64_t{1} << 32) + 5, 0}};  // a step is a word: it wraps
 
 TEST(CudaKernels, BlocksAreTheWordsOfTensorOperations) {
   for (const Draw& draw : kDraws) {

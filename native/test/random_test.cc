@@ -10,23 +10,12 @@
 
 #include "core/checkpoint/crc32c.h"
 #include "core/random/tensor_random.h"
+#include "random_draws.h"
 
 namespace dsrl {
 namespace {
 
 constexpr double kTwoToMinus24 = 1.0 / 16777216.0;
-
-// Seeds, steps and first environments at the borders of their ranges, and inside.
-struct Draw {
-  uint64_t seed;
-  int64_t step, first_env;
-};
-const std::vector<Draw> kDraws{{0, 0, 0},
-                               {42, 11, 100},
-                               {~uint64_t{0}, 0xFFFFFFFF, 0xFFFFFFFF - 4},
-                               {uint64_t{1} << 63, 1, 0x80000000},
-                               {0xFFFFFFFF, 0x80000000, 7},
-                               {5, (int64_t{1} << 32) + 5, 0}};  // a step is a word: it wraps
 
 TEST(Crc32c, MatchesItsCheckValueWholeAndInParts) {
   EXPECT_EQ(crc32c("123456789", 9), 0xE3069283u);

@@ -44,3 +44,17 @@ export function moveObjects(backend: LiberoBackend, luck: readonly (readonly num
   }
   backend.loadState(saved);
 }
+
+/** Where both bowls and the plate of each environment are: B arrays of [3, xyz], in metres. */
+export function objectPlaces(backend: LiberoBackend): Float32Array[] {
+  const saved = backend.saveState();
+  const size = saved.length / backend.numEnvs;
+  return Array.from({ length: backend.numEnvs }, (_, env) =>
+    Float32Array.from(
+      [...BOWLS, PLATE].flatMap((object) => {
+        const at = env * size + FIRST_OBJECT + object * FREE_JOINT;
+        return [...saved.subarray(at, at + 3)];
+      }),
+    ),
+  );
+}

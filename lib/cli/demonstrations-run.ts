@@ -12,7 +12,7 @@ import {
   Tensor,
   writeTensors,
 } from '../native/index.js';
-import { moveObjects } from './demonstration-scenes.js';
+import { moveObjects, objectPlaces } from './demonstration-scenes.js';
 import {
   ACTION_DIM,
   checkTasks,
@@ -45,6 +45,8 @@ interface Frame {
   main: Uint8Array;
   wrist: Uint8Array;
   state: Float32Array;
+  /** [3, xyz] of both bowls and the plate. */
+  objects: Float32Array;
 }
 
 /** One environment's episode while it is recorded. */
@@ -209,14 +211,18 @@ function keepFrames(backend: LiberoBackend, episodes: readonly Episode[], step: 
   for (const image of Object.values(images)) image.dispose();
   state.dispose();
   if (main === undefined || wrist === undefined) throw new Error('a camera is missing');
+  const objects = objectPlaces(backend);
   const size = SIDE * SIDE * 3;
   for (const [env, episode] of episodes.entries()) {
-    if (episode.actions.length !== step || episode.done !== null) continue;
+    const places = objects[env];
+    const due = episode.actions.length === step && episode.done === null;
+    if (!due || places === undefined) continue;
     episode.frames.push({
       step,
       main: main.slice(env * size, (env + 1) * size),
       wrist: wrist.slice(env * size, (env + 1) * size),
       state: states.slice(env * 8, (env + 1) * 8),
+      objects: places,
     });
   }
 }
@@ -264,6 +270,13 @@ function writeShard(
       floats(
         rows.map(({ frame }) => frame.state),
         [count, 8],
+      ),
+    ],
+    [
+      'objects',
+      floats(
+        rows.map(({ frame }) => frame.objects),
+        [count, 3, 3],
       ),
     ],
     [

@@ -29,6 +29,7 @@ def shard(task: int, errand: int, opening: list[float]) -> dict[str, np.ndarray]
         "main": rng.integers(0, 256, (frames, 64, 64, 3), np.uint8),
         "wrist": rng.integers(0, 256, (frames, 64, 64, 3), np.uint8),
         "state": state,
+        "objects": rng.normal(size=(frames, 3, 3)).astype(np.float32),
         "actions": rng.uniform(-1, 1, (frames, 8, 7)).astype(np.float32),
         "task": np.full(frames, task, np.int32),
         "errand": np.full(frames, errand, np.int32),
@@ -53,6 +54,17 @@ class FrameWeights(unittest.TestCase):
         weights = train_policy.frame_weights(frames).tolist()
         self.assertEqual(weights[:20], weights[20:])
         self.assertEqual(weights[:20], [2.0] * 4 + [1.0] * 4 + [2.0] * 12)
+
+
+class Hints(unittest.TestCase):
+    def test_say_where_things_are_in_the_world_and_from_the_hand_in_centimetres(self):
+        frames = shard(0, 0, OPENING)
+        frames["state"][:, :3] = [0.1, 0.2, 1.0]
+        frames["objects"][:, 1] = [0.3, 0.1, 0.9]
+        told = train_policy.hints(frames)
+        self.assertEqual(told.shape, (6, 18))
+        np.testing.assert_allclose(told[:, 3:6], [[30, 10, 90]] * 6, rtol=1e-6)
+        np.testing.assert_allclose(told[:, 12:15], [[20, -10, -10]] * 6, rtol=1e-5)
 
 
 class Command(unittest.TestCase):

@@ -58,6 +58,12 @@ def frame_weights(shard: dict[str, np.ndarray]) -> np.ndarray:
     return np.where(step > last[episode] - LAST_STEPS, LAST_WEIGHT, weights)
 
 
+def hints(shard: dict[str, np.ndarray]) -> np.ndarray:
+    """Where the bowls and the plate are, in the world and from the hand, in centimetres."""
+    objects, hand = shard["objects"], shard["state"][:, None, :3]
+    return 100 * np.concatenate([objects, objects - hand], 1).reshape(-1, 18)
+
+
 def load(folders: dict[Path, dict], prompts: dict[int, str]) -> Frames:
     """What these folders hold, with the manifest of each; the prompts by task."""
     shards = [
@@ -69,6 +75,7 @@ def load(folders: dict[Path, dict], prompts: dict[int, str]) -> Frames:
     def joined(name: str) -> np.ndarray:
         return np.concatenate([shard[name] for shard in shards])
 
+    told = np.concatenate([hints(shard) for shard in shards])
     places = {task: row for row, task in enumerate(prompts)}
     tokens = np.array([artefact.byte_tokens(text)[:PROMPT_TOKENS] for text in prompts.values()])
     return Frames(
@@ -79,6 +86,7 @@ def load(folders: dict[Path, dict], prompts: dict[int, str]) -> Frames:
         prompts=np.array([places[task] for task in joined("task")]),
         tokens=tokens,
         token_mask=np.ones_like(tokens, bool),
+        hints=told - told.mean(0),
     )
 
 

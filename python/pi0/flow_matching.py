@@ -12,11 +12,13 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from .model import Pi0, Pi0Config
 
 ACTION_DIM = 7  # of the padded actions, the dimensions that are real
+HINT_WEIGHT = 0.1  # of the hints' loss beside the flow's
 
 
 @dataclass
@@ -30,6 +32,9 @@ class Frames:
     prompts: np.ndarray  # i64 [F], which prompt
     tokens: np.ndarray  # i64 [P,L]
     token_mask: np.ndarray  # bool [P,L]
+    # f32 [F,K], or None: what the prefix is taught to tell besides, in units of the precision
+    # wanted. A flow's loss is mostly the noise that was drawn, and says little of where things are.
+    hints: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -84,19 +89,19 @@ def shifted(pictures: Tensor, most: int) -> Tensor:
     return pictures.gather(2, rows).gather(3, columns)
 
 
-def flow_loss(
-    model: Pi0,
-    pictures: Tensor,
-    states: Tensor,
-    actions: Tensor,
-    prompt: list[Tensor],
-    draws: int,
-) -> Tensor:
-    """pictures u8 [B,N,S,S,3]; prompt: tokens and token mask [B,L]. Real action dimensions weigh
-    .9, the padding .1."""
+Prefix = tuple[Tensor, Tensor, Tensor]
+
+
+def read_prefix(model: Pi0, pictures: Tensor, prompt: list[Tensor]) -> Prefix:
+    """pictures u8 [B,N,S,S,3]; prompt: tokens and token mask [B,L] -> pad, K, V."""
     images = pictures.permute(0, 1, 4, 2, 3).float() / 255 * 2 - 1
     seen = torch.ones(images.shape[:2], dtype=torch.bool)
-    pad, K, V = model.prefix(images, seen, *prompt)
+    return model.prefix(images, seen, *prompt)
+
+
+def flow_loss(model: Pi0, prefix: Prefix, states: Tensor, actions: Tensor, draws: int) -> Tensor:
+    """Real action dimensions weigh .9, the padding .1."""
+    pad, K, V = prefix
 
     def repeat(x: Tensor, dim: int = 0) -> Tensor:
         return x.repeat_interleave(draws, dim)
@@ -109,6 +114,21 @@ def flow_loss(
     v = model.denoise_step(repeat(states), repeat(pad), repeat(K, 1), repeat(V, 1), x_t, t)
     error = (v - (noise - actions)).square()
     return 0.9 * error[..., :ACTION_DIM].mean() + 0.1 * error[..., ACTION_DIM:].mean()
+
+
+class HintReader(nn.Module):
+    """Tells the hints from the prefix's values [layers,B,kv_heads,P,head_dim], which are what the
+    action expert reads. It is dropped after training."""
+
+    def __init__(self, c: Pi0Config, cameras: int, tokens: int, hints: int):
+        super().__init__()
+        prefix = cameras * (c.image_size // c.patch_size) ** 2 + tokens
+        self.hidden = nn.Linear(c.layers * c.kv_heads * prefix * c.head_dim, 128)
+        self.out = nn.Linear(128, hints)
+
+    def loss(self, V: Tensor, hints: Tensor) -> Tensor:
+        told = self.out(F.gelu(self.hidden(V.transpose(0, 1).flatten(1))))
+        return F.smooth_l1_loss(told.float(), hints)
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:
@@ -129,8 +149,13 @@ def train(
     cumulative = torch.from_numpy(frames.weights).cumsum(0)
     model = Pi0(config)
     average = copy.deepcopy(model).requires_grad_(False)
+    taught = nn.ModuleDict({"model": model})
+    if frames.hints is not None:
+        hints = torch.from_numpy(frames.hints)
+        sizes = pictures.shape[1], tokens.shape[1], hints.shape[1]
+        taught["reader"] = HintReader(config, *sizes)
     peak = schedule.peak
-    optimizer = torch.optim.AdamW(model.parameters(), lr=peak, weight_decay=0.01, fused=True)
+    optimizer = torch.optim.AdamW(taught.parameters(), lr=peak, weight_decay=0.01, fused=True)
     smoothed, began = 0.0, time.monotonic()
     for step in range(schedule.steps):
         drawn = torch.rand(schedule.frames, dtype=torch.float64) * cumulative[-1]
@@ -140,16 +165,19 @@ def train(
         prompt = [tokens[prompts[i]], token_mask[prompts[i]]]
         low = torch.autocast("cpu", torch.bfloat16)
         with low if schedule.bfloat16 else contextlib.nullcontext():
-            seen = shifted(pictures[i], schedule.shift)
-            loss = flow_loss(model, seen, states[i], actions[i], prompt, schedule.draws)
+            prefix = read_prefix(model, shifted(pictures[i], schedule.shift), prompt)
+            flow = flow_loss(model, prefix, states[i], actions[i], schedule.draws)
+            loss = flow
+            if "reader" in taught:
+                loss = flow + HINT_WEIGHT * taught["reader"].loss(prefix[2], hints[i])
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(taught.parameters(), 1.0)
         optimizer.step()
         with torch.no_grad():
             decay = min(schedule.averaging, (1 + step) / (10 + step))
             torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
-        smoothed += (loss.item() - smoothed) * max(0.01, 1 / (step + 1))
+        smoothed += (flow.item() - smoothed) * max(0.01, 1 / (step + 1))
         if step % 250 == 0 or step == schedule.steps - 1:
             seconds = time.monotonic() - began
             print(f"step {step} loss {smoothed:.4f} {seconds:.0f} s", file=sys.stderr, flush=True)

@@ -1,11 +1,26 @@
 """What the small policies are trained on: the target of the flow, its time, and moved pictures."""
 
+import contextlib
+import io
 import unittest
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from .flow_matching import ACTION_DIM, flow_loss, learning_rate, shifted
+from .flow_matching import (
+    ACTION_DIM,
+    Frames,
+    HintReader,
+    Schedule,
+    flow_loss,
+    frame_statistics,
+    learning_rate,
+    read_prefix,
+    shifted,
+    train,
+)
+from .model import Pi0, Pi0Config
 
 
 class Oracle:
@@ -33,12 +48,16 @@ def case() -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
     return pictures, torch.zeros(3, 32), torch.randn(3, 4, 32), [tokens, tokens.bool()]
 
 
+def loss_of(model, pictures, states, actions, prompt, draws) -> Tensor:
+    return flow_loss(model, read_prefix(model, pictures, prompt), states, actions, draws)
+
+
 class FlowLoss(unittest.TestCase):
     def test_is_zero_for_the_true_flow_from_noise_to_actions(self):
         torch.manual_seed(0)
         pictures, states, actions, prompt = case()
         oracle = Oracle(actions)
-        self.assertLess(flow_loss(oracle, pictures, states, actions, prompt, 5).item(), 1e-6)
+        self.assertLess(loss_of(oracle, pictures, states, actions, prompt, 5).item(), 1e-6)
         self.assertEqual(oracle.images.shape, (3, 2, 3, 8, 8))
         self.assertEqual(oracle.images.unique().tolist(), [1.0])
         self.assertTrue((oracle.t > 0).all() and (oracle.t <= 1).all())
@@ -47,7 +66,7 @@ class FlowLoss(unittest.TestCase):
         pictures, states, actions, prompt = case()
         for scale in (-1.0, 0.0):
             oracle = Oracle(actions, scale)
-            self.assertGreater(flow_loss(oracle, pictures, states, actions, prompt, 5).item(), 0.5)
+            self.assertGreater(loss_of(oracle, pictures, states, actions, prompt, 5).item(), 0.5)
 
     def test_weighs_what_is_padded_less(self):
         torch.manual_seed(0)
@@ -62,7 +81,7 @@ class FlowLoss(unittest.TestCase):
         for wrong, expected in ((slice(0, ACTION_DIM), 0.9), (slice(ACTION_DIM, None), 0.1)):
             blind = Blind(actions)
             blind.wrong = wrong
-            loss = flow_loss(blind, pictures, states, actions, prompt, 2).item()
+            loss = loss_of(blind, pictures, states, actions, prompt, 2).item()
             self.assertAlmostEqual(loss, expected, places=4)
 
 
@@ -81,6 +100,51 @@ class Shifted(unittest.TestCase):
     def test_leaves_them_where_they_are_without_a_shift(self):
         pictures = torch.randint(0, 256, (2, 1, 4, 4, 3), dtype=torch.uint8)
         self.assertIs(shifted(pictures, 0), pictures)
+
+
+TINY = Pi0Config(
+    image_size=8,
+    patch_size=4,
+    vision_width=16,
+    vision_layers=1,
+    vision_heads=2,
+    vision_mlp=16,
+    language_width=16,
+    language_mlp=16,
+    vocabulary=4,
+    expert_width=16,
+    expert_mlp=16,
+    layers=2,
+    heads=2,
+    head_dim=8,
+    horizon=2,
+)
+
+
+class Hints(unittest.TestCase):
+    def test_teach_what_the_expert_reads(self):
+        torch.manual_seed(0)
+        pictures, _, _, prompt = case()
+        model, reader = Pi0(TINY), HintReader(TINY, cameras=2, tokens=2, hints=3)
+        _, _, V = read_prefix(model, pictures, prompt)
+        reader.loss(V, torch.ones(3, 3)).backward()
+        tower = model.vision_tower.embeddings.patch_embedding.weight
+        self.assertGreater(tower.grad.abs().max().item(), 0)
+
+    def test_are_not_part_of_the_policy(self):
+        frames = Frames(
+            pictures=np.zeros((4, 2, 8, 8, 3), np.uint8),
+            states=np.zeros((4, 8), np.float32),
+            actions=np.ones((4, 2, 7), np.float32),
+            weights=np.ones(4),
+            prompts=np.zeros(4, np.int64),
+            tokens=np.zeros((1, 2), np.int64),
+            token_mask=np.ones((1, 2), bool),
+            hints=np.ones((4, 3), np.float32),
+        )
+        with contextlib.redirect_stderr(io.StringIO()):
+            model, _ = train(TINY, frames, frame_statistics(frames), Schedule(2, 1e-3))
+        self.assertEqual(set(model.state_dict()), set(Pi0(TINY).state_dict()))
 
 
 class LearningRate(unittest.TestCase):

@@ -40,6 +40,19 @@ describe.skipIf(reason)(`debug demonstrations${reason ? ` (${reason})` : ''}`, (
     const numbers = (name: string) => Array.from(tensors.get(name)?.read() ?? [], Number);
     const [steps, episodes, states] = [numbers('step'), numbers('episode'), numbers('state')];
     const actions = numbers('actions');
+    // The target begins where this task has it, ends where the plate is, and is carried in between.
+    const objects = numbers('objects');
+    expect(shape('objects')).toEqual([frames, 3, 3]);
+    const apart = (row: number) =>
+      Math.hypot(
+        ...[0, 1].map(
+          (axis) => (objects[row * 9 + axis] ?? 0) - (objects[row * 9 + 6 + axis] ?? 0),
+        ),
+      );
+    expect(apart(0)).toBeGreaterThan(0.1);
+    expect(apart(frames - 1)).toBeLessThan(0.03);
+    const heights = Array.from({ length: frames }, (_, row) => objects[row * 9 + 2] ?? 0);
+    expect(Math.max(...heights) - (heights[0] ?? 0)).toBeGreaterThan(0.05);
     expect(new Set(numbers('errand'))).toEqual(new Set([0]));
     // A frame's actions are those that led to the next frame: both point the same way.
     let [together, pairs] = [0, 0];

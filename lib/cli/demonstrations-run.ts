@@ -15,12 +15,14 @@ import {
 import { moveObjects, objectPlaces } from './demonstration-scenes.js';
 import {
   ACTION_DIM,
+  CARRY,
   checkTasks,
   checkUnbroken,
   DONE,
   ERRANDS,
   forget,
   HORIZON,
+  REACH,
   settle,
 } from './errands.js';
 
@@ -61,14 +63,20 @@ interface Episode {
   success: boolean;
   /** Steps until its bowl stood on the plate and the hand had left it; null: not yet. */
   done: number | null;
-  burst: { left: number; offset: number[] };
+  burst: { left: number; stray: boolean; offset: number[] };
 }
 
 const SIDE = 64;
 const ENVIRONMENTS = 8;
-const BURST_BEGINS = 0.08; // probability of a step
-const LONGEST_BURST = 3; // steps
-const OFFSET = 0.5; // standard deviation, of an action's translation
+/**
+ * What goes wrong on purpose, so that a policy sees how to recover. On its way, empty or with the
+ * bowl, the hand is led astray in some direction, as far as a chunk of a policy's actions that did not
+ * stop in time. While it grasps or lets go its translation is only disturbed: more would push the bowl.
+ */
+const STRAY = { begins: 0.03, longest: 10, spread: 1 } as const;
+const DISTURBED = { begins: 0.08, longest: 3, spread: 0.5 } as const;
+/** Astray the hand goes down less than sideways: it would press on the table. */
+const DOWN = 0.3;
 const TRANSLATION = 3;
 
 /** Writes the shards and demonstrations.json. */
@@ -131,7 +139,7 @@ async function runEpisodes(
   await settle(runtime, backend);
   const episodes = numbers.map((number, env): Episode => {
     const errand = (chosen[env]?.[1] ?? 0) < request.target ? ERRANDS.target : ERRANDS.other;
-    const burst = { left: 0, offset: [] };
+    const burst = { left: 0, stray: false, offset: [] };
     return {
       number,
       errand,
@@ -160,19 +168,27 @@ async function runEpisodes(
       limit[env] = 1;
       const solved = episode.errand === ERRANDS.other || episode.success;
       if (solved && phases[env] === DONE) episode.done ??= step;
-      const [begins = 1, length = 0] = luck[env] ?? [];
-      if (episode.burst.left === 0 && begins < BURST_BEGINS) {
-        const { number } = episode;
-        const offset = draw(randomNormal, runtime, seed, 'offset', step, number, TRANSLATION);
-        episode.burst = { left: 1 + Math.floor(length * LONGEST_BURST), offset };
-      }
       const row = wanted.subarray(env * ACTION_DIM, (env + 1) * ACTION_DIM);
+      const stray = phases[env] === REACH || phases[env] === CARRY;
+      const { begins, longest, spread } = stray ? STRAY : DISTURBED;
+      const [chance = 1, length = 0] = luck[env] ?? [];
+      if (episode.burst.left === 0 && chance < begins) {
+        const drawn = draw(
+          randomNormal,
+          runtime,
+          seed,
+          'offset',
+          step,
+          episode.number,
+          TRANSLATION,
+        );
+        const offset = drawn.map((x) => spread * x);
+        episode.burst = { left: 1 + Math.floor(length * longest), stray, offset };
+      }
       const noisy = episode.burst.left > 0;
       if (noisy) {
-        for (const [i, offset] of episode.burst.offset.entries()) {
-          row[i] = Math.max(-1, Math.min(1, (row[i] ?? 0) + OFFSET * offset));
-        }
         episode.burst.left--;
+        mislead(row, episode.burst);
       }
       episode.actions.push(Float32Array.from(row));
       episode.clean.push(!noisy);
@@ -187,6 +203,13 @@ async function runEpisodes(
     }
   }
   return episodes;
+}
+
+function mislead(row: Float32Array | Float64Array, { stray, offset }: Episode['burst']): void {
+  for (const [i, by] of offset.entries()) {
+    const value = Math.max(-1, Math.min(1, stray ? by : (row[i] ?? 0) + by));
+    row[i] = stray && i === 2 ? Math.max(-DOWN, value) : value;
+  }
 }
 
 /** Numbers of an episode's own stream. */

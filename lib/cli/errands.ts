@@ -16,7 +16,7 @@ const NO_OP = [0, 0, 0, 0, 0, 0, -1] as const;
 
 /** native/core/env/libero_expert.h, LiberoExpert::Phase. */
 export const PHASES = ['reach', 'close', 'carry', 'release', 'done'] as const;
-export const DONE = 4;
+export const [REACH, CARRY, DONE] = [0, 2, 4] as const;
 
 /** Which bowl the expert fetches. */
 export const ERRANDS = { target: 0, other: 1 } as const;

@@ -90,6 +90,14 @@ class Command(unittest.TestCase):
             with mock.patch.object(sys, "argv", words), mock.patch.object(sys, "stderr"):
                 train_policy.main()
             _, policy = artefact.load(out)
+            first = policy["normalization"]
+            words += ["--start", str(out)]
+            words[words.index(str(out))] = str(Path(root) / "further")
+            with mock.patch.object(sys, "argv", words), mock.patch.object(sys, "stderr"):
+                train_policy.main()
+            _, further = artefact.load(Path(root) / "further")
+        self.assertEqual(further["normalization"], first)
+        self.assertEqual(further["provenance"]["start"], policy["provenance"])
         self.assertEqual(policy["cameras"], ["main", "wrist"])
         self.assertEqual(policy["horizon"], 8)
         self.assertEqual(list(policy["prompts"]), list(PROMPTS.values()))

@@ -97,6 +97,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=12000)
     parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--start", type=Path, help="a policy of this program to go on from")
     args = parser.parse_args()
 
     torch.manual_seed(args.seed)
@@ -106,10 +107,14 @@ def main() -> None:
     }
     prompts = {int(k): text for it in folders.values() for k, text in it["prompts"].items()}
     frames = load(folders, prompts)
-    stats = frame_statistics(frames)
+    stats, start, history = frame_statistics(frames), None, {}
+    if args.start is not None:
+        program, policy = artefact.load(args.start)
+        start, history = dict(program.named_parameters()), {"start": policy["provenance"]}
+        stats = policy["normalization"]["state"], policy["normalization"]["actions"]
     schedule = Schedule(args.steps, args.lr, frames=48, bfloat16=True, shift=1)
     began = time.monotonic()
-    model, loss = train(CONFIG, frames, stats, schedule)
+    model, loss = train(CONFIG, frames, stats, schedule, start)
     artefact.write(
         args.out,
         model,
@@ -123,7 +128,7 @@ def main() -> None:
         num_steps=4,
         provenance={
             "command": f"python -m libero_small.train_policy --seed {args.seed} --steps {args.steps} "
-            f"--lr {args.lr}",
+            f"--lr {args.lr}" + (f" --start {args.start.name}" if args.start else ""),
             "demonstrations": [
                 {k: v for k, v in manifest.items() if k not in ("prompts", "shards")}
                 for manifest in folders.values()
@@ -131,6 +136,7 @@ def main() -> None:
             "frames": len(frames.states),
             "schedule": asdict(schedule),
             **provenance(CONFIG, model, loss, began),
+            **history,
         },
     )
 

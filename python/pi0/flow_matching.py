@@ -138,9 +138,14 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
 
 
 def train(
-    config: Pi0Config, frames: Frames, stats: tuple[dict, dict], schedule: Schedule
+    config: Pi0Config,
+    frames: Frames,
+    stats: tuple[dict, dict],
+    schedule: Schedule,
+    start: dict[str, Tensor] | None = None,
 ) -> tuple[Pi0, float]:
-    """Returns the exponential moving average of the weights and the last smoothed loss."""
+    """Returns the exponential moving average of the weights and the last smoothed loss. `start`:
+    the weights to go on from, which were trained under the same statistics."""
     states = normalise(frames.states, stats[0], config.noise_dim)
     actions = normalise(frames.actions, stats[1], config.noise_dim)
     pictures = torch.from_numpy(frames.pictures)
@@ -148,6 +153,8 @@ def train(
     tokens, token_mask = torch.from_numpy(frames.tokens), torch.from_numpy(frames.token_mask)
     cumulative = torch.from_numpy(frames.weights).cumsum(0)
     model = Pi0(config)
+    if start is not None:
+        model.load_state_dict(start)
     average = copy.deepcopy(model).requires_grad_(False)
     taught = nn.ModuleDict({"model": model})
     if frames.hints is not None:

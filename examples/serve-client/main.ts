@@ -14,12 +14,9 @@ function photograph(moment: number) {
 const stop = new AbortController();
 process.once('SIGINT', () => stop.abort());
 
-// A server that is started later is waited for; one that goes away is asked again by the next call.
-const policy = await RemotePolicy.connect(url, { patienceMs: 30_000, signal: stop.signal });
-console.log('serving', JSON.stringify(policy.metadata));
-
-let state = [0.5, 0.5, 0.4, Math.PI, 0, 0, 0.04, -0.04];
-try {
+async function drive(policy: RemotePolicy): Promise<void> {
+  console.log('serving', JSON.stringify(policy.metadata));
+  let state = [0.5, 0.5, 0.4, Math.PI, 0, 0, 0.04, -0.04];
   for (let round = 1; round <= Number(rounds); round++) {
     const observation = { images: { main: photograph(round) }, state, prompt: 'tidy' };
     const started = performance.now();
@@ -36,9 +33,17 @@ try {
       (value, index) => value + (index < 3 ? 0.05 * (answer.actions[index] ?? 0) : 0),
     );
   }
+}
+
+try {
+  // A server that is started later is waited for; one that goes away is asked again by the next call.
+  const policy = await RemotePolicy.connect(url, { patienceMs: 30_000, signal: stop.signal });
+  try {
+    await drive(policy);
+  } finally {
+    policy.dispose(); // closes the connection, which would keep the program alive
+  }
 } catch (error) {
   if (!stop.signal.aborted) throw error;
   process.exitCode = 130;
-} finally {
-  policy.dispose(); // closes the connection, which would keep the program alive
 }

@@ -48,8 +48,8 @@ export function inspectTorch(folder: string, libraries?: string): TorchInfo | No
     const files = existsSync(libDir) ? readdirSync(libDir) : [];
     if (!files.includes('libtorch_cpu.so')) return { problem: whatElse(root) };
     const machine = machineOf(join(libDir, 'libtorch_cpu.so'));
-    const own = MACHINES[process.arch];
-    if (machine !== null && own !== undefined && machine !== own) {
+    const own = machineOf(process.execPath);
+    if (machine !== null && own !== null && machine !== own) {
       return { problem: `its libraries are for another processor than this ${process.arch}` };
     }
     const version = readVersion(root);
@@ -75,10 +75,7 @@ function whatElse(root: string): string {
   return without;
 }
 
-/** `e_machine` of ELF files, by Node's names. */
-const MACHINES: Record<string, number> = { x64: 62, arm64: 183 };
-
-/** What processor an ELF file is for; null for what is none. */
+/** What processor an ELF file is for, its `e_machine`; null for what is none. */
 function machineOf(file: string): number | null {
   const header = Buffer.alloc(20);
   const fd = openSync(file, 'r');

@@ -85,11 +85,13 @@ async function round(tarball, place) {
 }
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '3' } } });
+const count = Number(values.rounds);
+if (!Number.isSafeInteger(count) || count < 1) throw new Error('--rounds: 1 or more');
 const folder = mkdtempSync(join(tmpdir(), 'dsrl-bench-'));
 try {
   const tarball = pack(folder);
   const rounds = [];
-  for (let number = 0; number < Number(values.rounds); number++) {
+  for (let number = 0; number < count; number++) {
     const place = join(folder, `round${number}`);
     rounds.push(await round(tarball, place));
     rmSync(place, { recursive: true });

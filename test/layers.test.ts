@@ -23,7 +23,7 @@ const FLOORS = [
   ['native'],
   ['torch'],
   ['acting-policy.ts'],
-  ['deadline.ts', 'signal.ts'],
+  ['deadline.ts', 'signal.ts', 'folder.ts'],
   ['errors.ts'],
 ];
 

@@ -15,7 +15,7 @@ const SIDE = 64;
 
 /** A hand over a table: the trial succeeds when it touches the table in the right half. */
 class Hand implements RobotEnvironment {
-  readonly prompts = ['touch the table on the right'];
+  readonly prompts = ['push'];
   private place = [0.5, 0.5, 0.5];
 
   reset({ trial }: RobotStart): RobotReading {
@@ -54,13 +54,19 @@ const { config } = composeConfig({
   overrides: ['env.train.total_num_envs=1', 'device=cpu', ...process.argv.slice(2)],
 });
 const stop = new AbortController();
-process.once('SIGINT', () => stop.abort(new Error('stopped by hand')));
+process.once('SIGINT', () => stop.abort());
 
 const trainer = new Trainer(config, { env: new Hand(), stepDeadlineMs: 500 });
 let episodes = 0;
-for await (const event of trainer.run({ signal: stop.signal })) {
-  if (event.type === 'episode') episodes += 1;
-  if (event.type === 'fault') console.log(`fault: ${event.message}`);
-  if (event.type === 'step') console.log(`step ${event.step}: ${episodes} episodes so far`);
-  if (event.type === 'checkpoint') console.log(`checkpoint ${event.path}`);
+try {
+  for await (const event of trainer.run({ signal: stop.signal })) {
+    if (event.type === 'episode') episodes += 1;
+    if (event.type === 'fault') console.error(`fault: ${event.message}`);
+    if (event.type === 'step') console.log(`step ${event.step}: ${episodes} episodes so far`);
+    if (event.type === 'checkpoint') console.log(`checkpoint ${event.path}`);
+  }
+} catch (error) {
+  // Here the hand rests, and after an abort a checkpoint is written.
+  if (!stop.signal.aborted) throw error;
+  process.exitCode = 130;
 }

@@ -24,8 +24,19 @@ export interface Transport {
   advertise<Message>(type: string, topic: string): (message: Message) => void;
 }
 
-/** Answers every picture with a chunk of actions; a picture that comes too early is dropped. */
-export function startPolicyNode(policy: Policy, prompt: string, ros: Transport): void {
+/** Actions for a picture that is older than this are of no use to an arm that moves. */
+const DEADLINE_MS = 1_000;
+
+/**
+ * Answers every picture with a chunk of actions, until `signal` aborts. A picture that comes while
+ * another is worked on is dropped; where no action goes out the arm's controller holds its place.
+ */
+export function startPolicyNode(
+  policy: Policy,
+  prompt: string,
+  ros: Transport,
+  signal: AbortSignal,
+): void {
   const publish = ros.advertise<ActionMessage>('std_msgs/msg/Float32MultiArray', 'actions');
   const [stateSize] = policy.metadata.observation.state.shape;
   let joints: ArrayLike<number> | null = null;
@@ -35,16 +46,19 @@ export function startPolicyNode(policy: Policy, prompt: string, ros: Transport):
     if (message.position.length >= stateSize) joints = message.position;
   });
   ros.subscribe<ImageMessage>('sensor_msgs/msg/Image', 'camera/image', async (message) => {
-    if (isBusy || joints === null || message.encoding !== 'rgb8') return;
+    if (isBusy || signal.aborted || joints === null || message.encoding !== 'rgb8') return;
     isBusy = true;
     try {
       const { height, width } = message;
       const images = { main: { data: Uint8Array.from(message.data), height, width } };
       const state = Array.from(joints).slice(0, stateSize);
-      const { actions, shape } = await policy.infer({ images, state, prompt });
-      publish(asMessage(actions, shape));
+      const limits = { deadlineMs: DEADLINE_MS, signal };
+      const answer = await policy.infer({ images, state, prompt }, limits);
+      if (answer.timedOut) console.error(`no actions within ${DEADLINE_MS} ms`);
+      else publish(asMessage(answer.actions, answer.shape));
     } catch (error) {
-      console.error(error); // no action goes out; the arm's controller holds its place
+      // An error that left this function would end the process, as nobody waits for it.
+      if (!signal.aborted) console.error(error);
     } finally {
       isBusy = false;
     }

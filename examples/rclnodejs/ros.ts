@@ -1,14 +1,14 @@
 // The transport where ROS 2 is there. rclnodejs is imported late: without ROS it cannot be opened.
 
 import type { Node } from 'rclnodejs';
-import type { Transport } from './policy-node.js';
+import type { Transport } from './policy-node.ts';
 
 /** A ROS 2 node by rclnodejs; `stop` ends it. */
 export async function openRos(name: string): Promise<Transport & { stop(): void }> {
   const { default: rclnodejs } = await import('rclnodejs');
   await rclnodejs.init();
   const node: Node = new rclnodejs.Node(name);
-  rclnodejs.spin(node);
+  node.spin();
   return {
     subscribe: (type, topic, receive) => {
       node.createSubscription(type, topic, (message: unknown) => receive(message as never));
@@ -17,6 +17,9 @@ export async function openRos(name: string): Promise<Transport & { stop(): void 
       const publisher = node.createPublisher(type, topic);
       return (message) => publisher.publish(message as never);
     },
-    stop: () => rclnodejs.shutdown(),
+    // At Ctrl-C rclnodejs may have been first.
+    stop: () => {
+      if (!rclnodejs.isShutdown()) rclnodejs.shutdown();
+    },
   };
 }

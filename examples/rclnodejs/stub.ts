@@ -1,6 +1,6 @@
 // The transport where ROS 2 is absent: a simulated camera and arm at 10 Hz.
 
-import type { Transport } from './policy-node.js';
+import type { Transport } from './policy-node.ts';
 
 const SIDE = 64;
 

@@ -11,21 +11,39 @@ function photograph(moment: number) {
   return { data, height: SIDE, width: SIDE };
 }
 
-// A server that is started later is waited for; one that goes away is asked again by the next call.
-using policy = await RemotePolicy.connect(url, { patienceMs: 30_000 });
-console.log('serving', JSON.stringify(policy.metadata));
+const stop = new AbortController();
+process.once('SIGINT', () => stop.abort());
 
-let state = [0.5, 0.5, 0.4, Math.PI, 0, 0, 0.04, -0.04];
-for (let round = 1; round <= Number(rounds); round++) {
-  const observation = { images: { main: photograph(round) }, state, prompt: 'tidy' };
-  const started = performance.now();
-  const { actions, shape } = await policy.infer(observation, {
-    signal: AbortSignal.timeout(5_000), // an answer later than this is of no use
-  });
-  const [horizon = 0, size = 0] = shape;
-  console.log(
-    `${horizon} actions of ${size} numbers in ${Math.round(performance.now() - started)} ms`,
-  );
-  // The arm would execute the chunk here; this one moves as the first action says.
-  state = state.map((value, index) => (index < 3 ? value + 0.05 * (actions[index] ?? 0) : value));
+async function drive(policy: RemotePolicy): Promise<void> {
+  console.log('serving', JSON.stringify(policy.metadata));
+  let state = [0.5, 0.5, 0.4, Math.PI, 0, 0, 0.04, -0.04];
+  for (let round = 1; round <= Number(rounds); round++) {
+    const observation = { images: { main: photograph(round) }, state, prompt: 'tidy' };
+    const started = performance.now();
+    const answer = await policy.infer(observation, { deadlineMs: 5_000, signal: stop.signal });
+    if (answer.timedOut) {
+      console.log('no answer in time: the arm holds its place');
+      continue;
+    }
+    const [horizon = 0, size = 0] = answer.shape;
+    const took = Math.round(performance.now() - started);
+    console.log(`${horizon} actions of ${size} numbers in ${took} ms`);
+    // The arm would execute the chunk here; this one moves as the first action says.
+    state = state.map(
+      (value, index) => value + (index < 3 ? 0.05 * (answer.actions[index] ?? 0) : 0),
+    );
+  }
+}
+
+try {
+  // A server that is started later is waited for; one that goes away is asked again by the next call.
+  const policy = await RemotePolicy.connect(url, { patienceMs: 30_000, signal: stop.signal });
+  try {
+    await drive(policy);
+  } finally {
+    policy.dispose(); // closes the connection, which would keep the program alive
+  }
+} catch (error) {
+  if (!stop.signal.aborted) throw error;
+  process.exitCode = 130;
 }

@@ -1,15 +1,18 @@
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
-import { EnvironmentSetupError, UsageError } from '../errors.js';
+import { UsageError } from '../errors.js';
+import { makeFolder } from '../folder.js';
 import { builtFolder } from '../torch/cache.js';
 import { inspectTorch, type TorchInfo } from '../torch/inspect.js';
-import { describePlatform, glibcVersion } from '../torch/platform.js';
+import { requireGlibcLinux } from '../torch/platform.js';
 import { currentSurroundings, type Surroundings } from '../torch/surroundings.js';
 import { trialError, tryTorch } from '../torch/trial.js';
 import { type BuildTools, findBuildTools } from './build-tools.js';
 import { untilStopped } from './libero-export.js';
+import { alone, inCache } from './own-place.js';
 import { runAloud } from './run-aloud.js';
+import { TORCH_MINORS } from './setup-torch.js';
 
 export interface BuildReport {
   core: string;
@@ -26,43 +29,45 @@ const BYTES_PER_COMPILER = 2 * 1024 ** 3;
  *
  * @param torchHome the folder of a torch package
  * @throws UsageError ERR_DSRL_BUILD_TORCH for a folder that cannot be compiled against;
- *   EnvironmentSetupError ERR_DSRL_BUILD_TOOLS, ERR_DSRL_PLATFORM, ERR_DSRL_SETUP_FAILED
+ *   EnvironmentSetupError ERR_DSRL_BUILD_TOOLS, ERR_DSRL_PLATFORM, ERR_DSRL_CACHE,
+ *   ERR_DSRL_SETUP_FAILED
  */
 export async function buildCore(
   torchHome: string,
   around: Surroundings = currentSurroundings(),
 ): Promise<BuildReport> {
-  checkSystem();
+  requireGlibcLinux('the native code compiles');
   const torch = checkTorch(torchHome);
   const tools = findBuildTools(around);
   const folder = builtFolder(around);
   const say = (text: string) => void process.stderr.write(`build: ${text}\n`);
-  return untilStopped(async (signal) => {
-    say(
-      `compiling for torch ${torch.version} into ${folder}; some minutes, 1 GB of disk meanwhile`,
-    );
-    const work = join(folder, `work-${torch.minor}`);
-    await compile(torch, tools, work, { packageRoot: around.packageRoot, say, signal });
-    const name = join(`torch${torch.minor}`, 'dsrl_core.node');
-    const core = { minor: torch.minor, file: join(work, 'out', name) };
-    const { failure } = tryTorch(torch, core, around);
-    if (failure !== null) throw trialError(failure);
-    for (const file of [join('Release', 'dsrl-native.node'), name]) {
-      mkdirSync(dirname(join(folder, file)), { recursive: true });
-      renameSync(join(work, 'out', file), join(folder, file));
-    }
-    rmSync(work, { recursive: true });
-    return { core: join(folder, name), torch: torch.root, version: torch.version };
-  });
+  const work = join(folder, `work-${torch.minor}`);
+  const name = join(`torch${torch.minor}`, 'dsrl_core.node');
+  if (!TORCH_MINORS.includes(torch.minor)) {
+    say(`written for torch ${TORCH_MINORS.join(', ')}: it may not compile for ${torch.minor}`);
+  }
+  return untilStopped((signal) =>
+    alone({ folder: work, lock: `${work}.lock` }, { say, signal }, async () => {
+      say(
+        `compiling for torch ${torch.version} into ${folder}; some minutes, 1 GB of disk meanwhile`,
+      );
+      inCache(folder, () => makeFolder(work));
+      await compile(torch, tools, work, { packageRoot: around.packageRoot, say, signal });
+      const core = { minor: torch.minor, file: join(work, 'out', name) };
+      const { failure } = tryTorch(torch, core, around);
+      if (failure !== null) throw trialError(failure);
+      inCache(folder, () => putInPlace(work, folder, name));
+      return { core: join(folder, name), torch: torch.root, version: torch.version };
+    }),
+  );
 }
 
-function checkSystem(): void {
-  if (process.platform === 'linux' && glibcVersion() !== null) return;
-  throw new EnvironmentSetupError(
-    'ERR_DSRL_PLATFORM',
-    `the native code compiles on Linux with glibc, and this is ${describePlatform()}`,
-    { hint: 'build and run it in a container or a virtual machine, for instance Debian' },
-  );
+function putInPlace(work: string, folder: string, core: string): void {
+  for (const file of [join('Release', 'dsrl-native.node'), core]) {
+    makeFolder(dirname(join(folder, file)));
+    renameSync(join(work, 'out', file), join(folder, file));
+  }
+  rmSync(work, { recursive: true });
 }
 
 function checkTorch(torchHome: string): TorchInfo {
@@ -84,7 +89,6 @@ async function compile(
   work: string,
   shared: { packageRoot: string; say: (text: string) => void; signal: AbortSignal },
 ): Promise<void> {
-  mkdirSync(work, { recursive: true });
   const generator =
     ninja === null ? ['Unix Makefiles'] : ['Ninja', `-DCMAKE_MAKE_PROGRAM=${ninja}`];
   const hint = `mend what it says above, or remove ${work}; then type the same command again`;

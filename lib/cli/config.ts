@@ -62,7 +62,7 @@ function parse(argv: string[]): { help: boolean; source: boolean; words: string[
 
 function usage(what: string): UsageError {
   return new UsageError('ERR_DSRL_USAGE', `config: ${what}`, {
-    hint: 'type `dsrl-native config ls`, `config cat <recipe>` or `config validate <file>`',
+    hint: '`dsrl-native config --help` shows ls, cat, cp, schema and validate',
   });
 }
 
@@ -100,9 +100,9 @@ async function copy(words: string[]): Promise<number> {
     writeFileSync(file, text, { flag: 'wx' });
   } catch (cause) {
     const isThere = (cause as NodeJS.ErrnoException).code === 'EEXIST';
-    const why = isThere ? 'is there already' : `cannot be written: ${(cause as Error).message}`;
+    const why = isThere ? 'is there already' : `cannot be written: ${reasonOf(cause)}`;
     throw new UsageError('ERR_DSRL_CONFIG_COPY', `${file} ${why}`, {
-      hint: `name another: dsrl-native config cp ${recipe} my.yaml`,
+      hint: `name another file, in a folder that is there: dsrl-native config cp ${recipe} my.yaml`,
       cause,
     });
   }

@@ -13,11 +13,12 @@ import { isCheckout } from '../torch/not-found.js';
 import { describePlatform, packageVersion } from '../torch/platform.js';
 import { type FoundTorch, surveyTorch } from '../torch/resolve.js';
 import { currentSurroundings, type Surroundings } from '../torch/surroundings.js';
+import { forgetFailures } from '../torch/trial.js';
 
 const HELP = `Usage: dsrl-native doctor [--json]
 
 Shows what training needs and what this machine has: torch and where it was looked for, the cores of
-this package, CUDA, Python, ffmpeg. Nothing is changed.
+this package, CUDA, Python, ffmpeg. Nothing is changed; a torch that did not open is tried again.
 
   --json   the same as one JSON object, to paste into an issue
 
@@ -68,7 +69,9 @@ export async function runDoctor(argv: string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const report = examine(currentSurroundings());
+  const around = currentSurroundings();
+  forgetFailures(around);
+  const report = examine(around);
   process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report));
   return report.ok ? 0 : 3;
 }

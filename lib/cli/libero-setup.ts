@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EnvironmentSetupError } from '../errors.js';
+import { makeFolder } from '../folder.js';
 import { liberoHome } from '../native/libero-home.js';
 import { currentSurroundings, type Surroundings } from '../torch/surroundings.js';
 import { type BundleReport, checkBundle } from './libero-check.js';
 import { makeBundle, toolFolder, untilStopped } from './libero-export.js';
 import { provideGl } from './libero-gl.js';
 import { findLiberoPython } from './libero-python.js';
+import { inCache } from './own-place.js';
 import { runAloud } from './run-aloud.js';
 
 interface Paths {
@@ -76,7 +78,7 @@ async function makeEnvironment(
 ): Promise<void> {
   if (existsSync(program) && python === undefined) return say('is there');
   const found = findLiberoPython(python, around);
-  mkdirSync(home, { recursive: true });
+  inCache(home, () => makeFolder(home));
   const words = ['-m', 'venv', '--clear', venv];
   const hint = "Python's venv module does not work here: install python3-venv, then start again";
   await runAloud({ what: 'making the environment', program: found, words, hint, say, signal });

@@ -1,14 +1,18 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { EnvironmentSetupError } from '../errors.js';
-import { torchCache } from '../torch/cache.js';
+import { execFile } from 'node:child_process';
+import { existsSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
+import { EnvironmentSetupError, reasonOf } from '../errors.js';
+import { makeFolder } from '../folder.js';
+import { cacheFolder, completeStamp, torchCache } from '../torch/cache.js';
 import { findCores } from '../torch/cores.js';
 import { inspectTorch, type TorchInfo } from '../torch/inspect.js';
-import { environmentTorch } from '../torch/search.js';
+import { requireGlibcLinux } from '../torch/platform.js';
+import { environmentTorch, runPython } from '../torch/search.js';
 import { currentSurroundings, type Surroundings } from '../torch/surroundings.js';
 import { trialError, tryTorch } from '../torch/trial.js';
 import { untilStopped } from './libero-export.js';
+import { alone, inCache } from './own-place.js';
 import { runAloud } from './run-aloud.js';
 import { findVenvPython } from './venv-python.js';
 
@@ -48,8 +52,8 @@ interface Choice {
 
 /** A torch of its own costs this much, to fetch and on disk. */
 const SIZES = {
-  cpu: 'about 190 MB to fetch, 1 GB on disk',
-  cuda: 'about 3 GB to fetch, 6 GB on disk',
+  cpu: { words: 'about 190 MB to fetch, 1 GB on disk', bytes: 1e9 },
+  cuda: { words: 'about 3 GB to fetch, 6 GB on disk', bytes: 6e9 },
 };
 
 /**
@@ -57,18 +61,25 @@ const SIZES = {
  *
  * @throws EnvironmentSetupError for each thing that can be missing, with what to type
  */
-export function setupTorch(
+export async function setupTorch(
   wish: TorchWish,
   around: Surroundings = currentSurroundings(),
 ): Promise<TorchReport> {
+  requireGlibcLinux('a torch for this package runs');
   const minor = wish.minor ?? findCores(around).at(-1)?.minor ?? TORCH_MINORS.at(-1) ?? '';
   const folder = join(torchCache(around), wish.cpu ? `${minor}-cpu` : minor);
   const say = (text: string) => void process.stderr.write(`setup: ${text}\n`);
   return untilStopped(async (signal) => {
     const program = join(folder, 'bin', 'python');
     const work: Work = { folder, program, wish, say, signal };
+    const lock = join(cacheFolder(around), `setup-${basename(folder)}.lock`);
     if (isComplete(folder)) say(`the torch in ${folder} is there`);
-    else await install(minor, work, around);
+    else {
+      await alone({ folder, lock }, work, async () => {
+        // Another process may have made it while this one waited.
+        if (!isComplete(folder)) await install(minor, work, around);
+      });
+    }
     return report(folder, say, around);
   });
 }
@@ -77,34 +88,56 @@ async function install(minor: string, work: Work, around: Surroundings): Promise
   const { folder, say } = work;
   say(`a private torch ${minor} in ${folder}`);
   await makeEnvironment(work, around);
-  const { version, isCuda } = chooseBuild(minor, work);
+  const { version, isCuda } = await chooseBuild(minor, work);
   const build = isCuda ? 'the CUDA build' : 'the CPU build';
-  say(`torch ${version}, ${build}: ${isCuda ? SIZES.cuda : SIZES.cpu}; Ctrl-C stops`);
+  const size = isCuda ? SIZES.cuda : SIZES.cpu;
+  checkRoom(folder, size.bytes);
+  say(`torch ${version}, ${build}: ${size.words}; Ctrl-C stops`);
   await runAloud({
     ...work,
     what: 'fetching torch',
     words: [...pip(work.wish), '--progress-bar', 'off', '--no-color', `torch==${version}`],
     hint: 'see that pip reaches its index (pip config list), then type the same command again',
   });
-  writeFileSync(`${stampOf(folder)}.new`, `${version}\n`);
-  renameSync(`${stampOf(folder)}.new`, stampOf(folder));
+  const torch = inspectTorch(environmentTorch(folder) ?? folder);
+  if ('problem' in torch) return; // `report` says it
+  // Its own word for itself: a wheel 2.14.1 of the CUDA build calls itself 2.14.1+cu130.
+  const stamp = completeStamp(folder);
+  inCache(folder, () => {
+    writeFileSync(`${stamp}.new`, `${torch.version}\n`);
+    renameSync(`${stamp}.new`, stamp);
+  });
 }
 
-/** Written when the torch is whole: an environment without it is gone on with. */
-function stampOf(folder: string): string {
-  return join(folder, 'dsrl-torch');
+/** pip would find out behind some gigabytes. What was unpacked before has its room already. */
+function checkRoom(folder: string, needed: number): void {
+  if (environmentTorch(folder) !== null) return;
+  const { bavail, bsize } = statfsSync(folder);
+  if (bavail * bsize >= needed) return;
+  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
+  const message = `${folder} has room for ${gigabytes(bavail * bsize)}, and torch takes ${gigabytes(needed)}`;
+  throw new EnvironmentSetupError('ERR_DSRL_CACHE', message, {
+    hint: [
+      'make room there; or name another cache folder, now and whenever dsrl-native runs:',
+      'export XDG_CACHE_HOME=DIR',
+    ].join('\n'),
+  });
 }
 
 function isComplete(folder: string): boolean {
   const root = environmentTorch(folder);
-  if (root === null || !existsSync(stampOf(folder))) return false;
+  if (root === null || !existsSync(completeStamp(folder))) return false;
   const torch = inspectTorch(root);
-  return 'version' in torch && readFileSync(stampOf(folder), 'utf8').trim() === torch.version;
+  return 'version' in torch && readFileSync(completeStamp(folder), 'utf8').trim() === torch.version;
 }
 
 async function makeEnvironment(work: Work, around: Surroundings): Promise<void> {
-  const { folder, program, wish } = work;
-  if (existsSync(program) && wish.python === undefined) return;
+  const { folder, program, wish, say } = work;
+  if (existsSync(program) && wish.python === undefined) {
+    // One that was stopped while it was made has a Python, and no pip yet.
+    if ('said' in runPython(program, 'import pip; print(1)', around.env)) return;
+    say('its environment is not whole: it is made again');
+  }
   const python = findVenvPython(
     {
       code: 'ERR_DSRL_SETUP_PYTHON',
@@ -116,8 +149,10 @@ async function makeEnvironment(work: Work, around: Surroundings): Promise<void> 
     wish.python,
     around,
   );
-  mkdirSync(folder, { recursive: true });
-  rmSync(stampOf(folder), { force: true });
+  inCache(folder, () => {
+    makeFolder(folder);
+    rmSync(completeStamp(folder), { force: true });
+  });
   await runAloud({
     ...work,
     what: 'making the environment',
@@ -136,25 +171,11 @@ function pip({ indexUrl }: TorchWish): string[] {
  * Asks pip what it would install, which costs no more than the wheel's description, so that a user
  * who wants 190 MB does not wait for 3 GB.
  */
-function chooseBuild(minor: string, { program, wish, say }: Work): Choice {
+async function chooseBuild(minor: string, work: Work): Promise<Choice> {
+  const { wish, say } = work;
   say('asking pip which build there is');
-  const dry = ['--dry-run', '--quiet', '--no-deps', '--ignore-installed', '--report', '-'];
-  const asked = spawnSync(program, [...pip(wish), ...dry, `torch==${minor}.*`], {
-    encoding: 'utf8',
-    maxBuffer: 1 << 26,
-  });
-  if (asked.status !== 0) {
-    const said = (asked.stderr ?? '').trim().split('\n').at(-1) ?? '';
-    throw new EnvironmentSetupError(
-      'ERR_DSRL_SETUP_FAILED',
-      `pip finds no torch ${minor} for this Python: ${said}`,
-      { hint: 'see that pip reaches its index (pip config list), or add --python, --index-url' },
-    );
-  }
-  const { install } = JSON.parse(asked.stdout) as {
-    install: { metadata: { version: string; requires_dist?: string[] } }[];
-  };
-  const { version = minor, requires_dist: needs = [] } = install[0]?.metadata ?? {};
+  const wheel = await askPip(minor, work);
+  const { version = minor, requires_dist: needs = [] } = wheel ?? {};
   const isCuda = needs.some((name) => /^(nvidia-|cuda-|triton)/.test(name));
   if (!wish.cpu || !isCuda) return { version, isCuda };
   throw new EnvironmentSetupError(
@@ -163,10 +184,38 @@ function chooseBuild(minor: string, { program, wish, say }: Work): Choice {
     {
       hint: [
         'name an index of CPU builds with --index-url URL (the start page of pytorch.org shows it),',
-        `or leave --cpu out: ${SIZES.cuda}`,
+        `or leave --cpu out: ${SIZES.cuda.words}`,
       ].join('\n'),
     },
   );
+}
+
+interface Wheel {
+  version: string;
+  requires_dist?: string[];
+}
+
+async function askPip(minor: string, { program, wish, signal }: Work): Promise<Wheel | undefined> {
+  const dry = ['--dry-run', '--quiet', '--no-deps', '--ignore-installed', '--report', '-'];
+  const words = [...pip(wish), ...dry, `torch==${minor}.*`];
+  try {
+    const { stdout } = await promisify(execFile)(program, words, { signal, maxBuffer: 1 << 26 });
+    const { install } = JSON.parse(stdout) as { install: { metadata: Wheel }[] };
+    return install[0]?.metadata;
+  } catch (cause) {
+    signal.throwIfAborted();
+    const { stderr = '' } = cause as { stderr?: string };
+    const said = stderr.trim().split('\n').at(-1) || reasonOf(cause);
+    // Without a network pip ends with `no matching distribution`, as if there were no such torch.
+    const isOffline = /Retrying \(|NewConnectionError|Could not fetch URL/.test(stderr);
+    const what = isOffline ? 'pip does not reach its index' : `pip finds no torch ${minor}`;
+    throw new EnvironmentSetupError('ERR_DSRL_SETUP_FAILED', `${what}: ${said}`, {
+      hint: isOffline
+        ? 'see that this machine has a network, and what pip is told of it: pip config list'
+        : 'add --python FILE, another Python 3.11 - 3.14, or --index-url URL, another index',
+      cause,
+    });
+  }
 }
 
 function report(folder: string, say: Work['say'], around: Surroundings): TorchReport {

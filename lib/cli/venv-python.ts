@@ -63,7 +63,7 @@ function whyNot(
 ): string | null {
   const answer = runPython(program, ASK, env);
   if ('verdict' in answer) return answer.verdict;
-  const [major, minor, hasVenv] = JSON.parse(answer.lastLine) as [number, number, boolean];
+  const [major, minor, hasVenv] = answer.said as [number, number, boolean];
   if (major !== 3 || minor < oldest || minor > newest) return `is Python ${major}.${minor}`;
   return hasVenv ? null : `Python ${major}.${minor} has no venv module`;
 }

@@ -1,6 +1,6 @@
 /**
- * The schema as JSON Schema (draft 2020-12), for editors: completion, hover texts and red lines in a
- * configuration file. A file is a part of a configuration, so nothing in it is required, and any
+ * The schema as JSON Schema, for editors: completion, hover texts and red lines in a configuration
+ * file. Draft 7, since that is what YAML's language server reads; of later ones it passes over parts. A file is a part of a configuration, so nothing in it is required, and any
  * value may be an interpolation.
  */
 import * as z from 'zod';
@@ -11,6 +11,7 @@ import { schema } from './schema/root.js';
 interface Node {
   [key: string]: unknown;
   properties?: Record<string, Node>;
+  items?: Node | Node[];
   required?: string[];
   description?: string;
 }
@@ -29,6 +30,7 @@ const HYDRA: Record<string, Node> = {
 /** The JSON Schema of a configuration file. */
 export function configJsonSchema(): Record<string, unknown> {
   const whole = z.toJSONSchema(schema, {
+    target: 'draft-7',
     io: 'input',
     unrepresentable: 'any',
     override({ zodSchema, jsonSchema }) {
@@ -53,6 +55,9 @@ function partial(node: Node): Node {
   const { description, ...rest } = withoutRequired(node);
   const shape = { ...rest };
   if (shape.properties !== undefined) shape.properties = mapValues(shape.properties, partial);
+  if (shape.items !== undefined) {
+    shape.items = Array.isArray(shape.items) ? shape.items.map(partial) : partial(shape.items);
+  }
   // A key without effect takes anything already.
   const isOpen = Object.keys(shape).every((name) => name === 'default');
   const type: Node = isOpen ? shape : { anyOf: [shape, INTERPOLATION] };

@@ -1,16 +1,6 @@
-import {
-  closeSync,
-  fsync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fsync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import {
   DsrlError,
@@ -19,6 +9,9 @@ import {
   reasonOf,
   UsageError,
 } from '../errors.js';
+import { makeFolder } from '../folder.js';
+
+export { makeFolder };
 
 /**
  * A file that only grows. Writes are synchronous on purpose: what `append` was given is with the
@@ -90,22 +83,6 @@ export function opening<T>(path: string, open: () => T): T {
     const message = `cannot write the log ${path}: ${reasonOf(cause)}`;
     const hint = 'make the folder writable, or name another with runner.logger.log_path=DIR';
     throw new EnvironmentSetupError('ERR_DSRL_LOG_UNWRITABLE', message, { hint, cause });
-  }
-}
-
-/**
- * Makes a folder and those above it that are missing. Node's own `recursive` does not return where
- * the system refuses a name in a folder that is there with ENOENT, as /proc does.
- */
-export function makeFolder(path: string): void {
-  const folder = resolve(path);
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
-  if (dirname(folder) !== folder) makeFolder(dirname(folder));
-  try {
-    mkdirSync(folder);
-  } catch (error) {
-    // Another process may have made it in between.
-    if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw error;
   }
 }
 

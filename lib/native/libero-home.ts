@@ -1,5 +1,6 @@
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { cacheFolder } from '../torch/cache.js';
+import { currentSurroundings } from '../torch/surroundings.js';
 
 /**
  * The folder of everything that `dsrl-native libero setup` makes: `venv/`, the private Python
@@ -9,6 +10,6 @@ export function liberoHome(
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): string {
   if (env.DSRL_LIBERO) return resolve(env.DSRL_LIBERO);
-  const cache = env.XDG_CACHE_HOME || join(env.HOME || homedir(), '.cache');
-  return join(cache, 'dsrl-native', 'libero');
+  const home = env.HOME || currentSurroundings().home;
+  return join(cacheFolder({ env, home }), 'libero');
 }

@@ -1,17 +1,26 @@
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { packageVersion } from './platform.js';
 import type { Surroundings } from './surroundings.js';
 
 type Places = Pick<Surroundings, 'env' | 'home' | 'packageRoot'>;
 
-/** What commands put on a user's machine: `~/.cache/dsrl-native`, below XDG_CACHE_HOME if it is set. */
+/**
+ * What commands put on a user's machine: `~/.cache/dsrl-native`, below XDG_CACHE_HOME if it is set.
+ * A relative one is ignored, as its specification says: it would be another in every folder.
+ */
 export function cacheFolder({ env, home }: Pick<Surroundings, 'env' | 'home'>): string {
-  return join(env.XDG_CACHE_HOME || join(home, '.cache'), 'dsrl-native');
+  const { XDG_CACHE_HOME: base = '' } = env;
+  return join(isAbsolute(base) ? base : join(home, '.cache'), 'dsrl-native');
 }
 
 /** Private torches, `torch/<version>`: made by `dsrl-native setup`. */
 export function torchCache(around: Pick<Surroundings, 'env' | 'home'>): string {
   return join(cacheFolder(around), 'torch');
+}
+
+/** Written by `dsrl-native setup` when the torch in that environment is whole; holds its version. */
+export function completeStamp(environment: string): string {
+  return join(environment, 'dsrl-torch');
 }
 
 /**

@@ -1,5 +1,15 @@
-import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 
 /** A libtorch on disk, as far as its files tell. Nothing is loaded to learn it. */
 export interface TorchInfo {
@@ -33,9 +43,15 @@ export function inspectTorch(folder: string, libraries?: string): TorchInfo | No
   const libDir = libraries ?? join(root, 'lib');
   if (!existsSync(root)) return { problem: 'no such folder' };
   try {
+    if (!statSync(root).isDirectory()) return { problem: 'is a file, not the folder of a torch' };
     accessSync(root, constants.R_OK | constants.X_OK);
     const files = existsSync(libDir) ? readdirSync(libDir) : [];
-    if (!files.includes('libtorch_cpu.so')) return { problem: 'no lib/libtorch_cpu.so in it' };
+    if (!files.includes('libtorch_cpu.so')) return { problem: whatElse(root) };
+    const machine = machineOf(join(libDir, 'libtorch_cpu.so'));
+    const own = machineOf(process.execPath);
+    if (machine !== null && own !== null && machine !== own) {
+      return { problem: `its libraries are for another processor than this ${process.arch}` };
+    }
     const version = readVersion(root);
     const minor = version?.match(/^(\d+\.\d+)\./)?.[1];
     if (version === null || minor === undefined) return { problem: 'its version is not written' };
@@ -44,6 +60,31 @@ export function inspectTorch(folder: string, libraries?: string): TorchInfo | No
   } catch (error) {
     return { problem: `cannot be read (${(error as NodeJS.ErrnoException).code})` };
   }
+}
+
+/** Why there is no lib/libtorch_cpu.so: often a neighbour of the right folder was named. */
+function whatElse(root: string): string {
+  const without = 'no lib/libtorch_cpu.so in it';
+  if (existsSync(join(root, 'lib', 'libtorch_cpu.dylib'))) return 'a torch for macOS';
+  if (existsSync(join(root, 'lib', 'torch_cpu.dll'))) return 'a torch for Windows';
+  if (basename(root) === 'lib' && existsSync(join(root, 'libtorch_cpu.so'))) {
+    return `${without}: name the folder above it, ${dirname(root)}`;
+  }
+  const inner = join(root, 'torch');
+  if (existsSync(join(inner, 'lib', 'libtorch_cpu.so'))) return `${without}: name ${inner}`;
+  return without;
+}
+
+/** What processor an ELF file is for, its `e_machine`; null for what is none. */
+function machineOf(file: string): number | null {
+  const header = Buffer.alloc(20);
+  const fd = openSync(file, 'r');
+  try {
+    if (readSync(fd, header, 0, header.length, 0) < header.length) return null;
+  } finally {
+    closeSync(fd);
+  }
+  return header.readUInt32BE(0) === 0x7f454c46 ? header.readUInt16LE(18) : null;
 }
 
 function readVersion(root: string): string | null {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { EnvironmentSetupError } from '../errors.js';
 
 /** The C library that Node runs on, for instance `2.36`; null where it is not glibc. */
 export function glibcVersion(): string | null {
@@ -17,6 +18,19 @@ export function glibcVersion(): string | null {
 export function describePlatform(): string {
   const glibc = glibcVersion();
   return `${process.platform}-${process.arch}${glibc === null ? '' : ` (glibc ${glibc})`}`;
+}
+
+/**
+ * @param what what is asked for, to begin a sentence with: `the native code compiles`
+ * @throws EnvironmentSetupError ERR_DSRL_PLATFORM anywhere else
+ */
+export function requireGlibcLinux(what: string): void {
+  if (process.platform === 'linux' && glibcVersion() !== null) return;
+  throw new EnvironmentSetupError(
+    'ERR_DSRL_PLATFORM',
+    `${what} on Linux with glibc, and this is ${describePlatform()}`,
+    { hint: 'use a container or a virtual machine, for instance with Debian' },
+  );
 }
 
 export function packageVersion(packageRoot: string): string {

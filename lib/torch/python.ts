@@ -77,7 +77,7 @@ function recordedHome({ packageRoot }: Surroundings): string | null {
 function whyNot(program: string, around: Surroundings): string | null {
   const answer = runPython(program, ASK, around.env);
   if ('verdict' in answer) return answer.verdict;
-  const [major, minor, hasTorch] = JSON.parse(answer.lastLine) as [number, number, boolean];
+  const [major, minor, hasTorch] = answer.said as [number, number, boolean];
   if (!hasTorch) return `Python ${major}.${minor} - no torch package`;
   if (major === 3 && minor >= 11 && minor <= 13) return null;
   return `Python ${major}.${minor} - TorchScript is made with Python 3.11 to 3.13`;

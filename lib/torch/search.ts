@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
-import { torchCache } from './cache.js';
+import { completeStamp, torchCache } from './cache.js';
 import type { Surroundings } from './surroundings.js';
 
 /** A place where a torch may lie, or the word why there is none. */
@@ -101,16 +101,16 @@ function* pythons({ env }: Surroundings): Generator<Candidate, void> {
 function askPython(source: string, python: string, env: Surroundings['env']): Candidate {
   const answer = runPython(python, FIND_SPEC, env);
   if ('verdict' in answer) return { source, ...answer };
-  const root: unknown = JSON.parse(answer.lastLine || 'null');
+  const root = answer.said;
   return typeof root === 'string' ? { source, root } : { source, verdict: 'no torch package' };
 }
 
-/** What a few lines of Python print last, or the words why they could not run. */
+/** The JSON that a few lines of Python print last, or the words why they could not run. */
 export function runPython(
   python: string,
   code: string,
   env: Surroundings['env'],
-): { lastLine: string } | { verdict: string } {
+): { said: unknown } | { verdict: string } {
   if (!existsSync(python)) return { verdict: `no ${python}` };
   const { status, stdout, error } = spawnSync(python, ['-c', code], {
     encoding: 'utf8',
@@ -119,7 +119,11 @@ export function runPython(
     timeout: PYTHON_TIMEOUT_MS,
   });
   if (error !== undefined || status !== 0) return { verdict: 'this Python does not run' };
-  return { lastLine: stdout.trim().split('\n').at(-1) ?? '' };
+  try {
+    return { said: JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as unknown };
+  } catch {
+    return { verdict: 'this Python does not answer' }; // a program of that name that is none
+  }
 }
 
 /**
@@ -129,10 +133,19 @@ export function runPython(
 function* privateCache(around: Surroundings): Generator<Candidate, void> {
   const cache = torchCache(around);
   const byVersion = new Intl.Collator('en', { numeric: true });
-  const versions = existsSync(cache) ? readdirSync(cache).sort(byVersion.compare).reverse() : [];
-  if (versions.length === 0) yield { source: cache, verdict: 'empty' };
+  let versions: string[] = [];
+  try {
+    if (existsSync(cache)) versions = readdirSync(cache).sort(byVersion.compare).reverse();
+    if (versions.length === 0) yield { source: cache, verdict: 'empty' };
+  } catch (error) {
+    yield { source: cache, verdict: `cannot be read (${(error as NodeJS.ErrnoException).code})` };
+  }
   for (const version of versions) {
     const folder = join(cache, version);
+    if (existsSync(join(folder, 'pyvenv.cfg')) && !existsSync(completeStamp(folder))) {
+      yield { source: folder, verdict: 'not complete: dsrl-native setup goes on with it' };
+      continue;
+    }
     const inner = environmentTorch(folder) ?? join(folder, 'torch');
     yield { source: folder, root: existsSync(inner) ? inner : folder };
   }

@@ -1,4 +1,4 @@
-import { homedir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -17,10 +17,19 @@ export function packageRoot(): string {
   return join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 }
 
+/** A container may run as a user that the system has no record of: then nothing is a home. */
+function homeFolder(): string {
+  try {
+    return homedir();
+  } catch {
+    return tmpdir();
+  }
+}
+
 export function currentSurroundings(): Surroundings {
   return {
     env: process.env,
-    home: homedir(),
+    home: homeFolder(),
     packageRoot: packageRoot(),
     systemLibraryDirs: ['/usr/lib/x86_64-linux-gnu', '/usr/lib64', '/usr/lib'],
   };

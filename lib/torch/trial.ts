@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { EnvironmentSetupError } from '../errors.js';
+import { makeFolder } from '../folder.js';
 import { cacheFolder } from './cache.js';
 import type { Core } from './cores.js';
 import type { TorchInfo } from './inspect.js';
@@ -20,8 +21,9 @@ const TIMEOUT_MS = 120_000;
 /**
  * Opens a torch and its core in a child process: a library that is damaged, or is another version
  * than it says, can end the process that opens it, and a process that has opened one libtorch can
- * open no other. The verdict is kept in the user's cache until one of the two files, the package or
- * Node is another; the torch that a checkout was built against needs none.
+ * open no other. The verdict is kept in the user's cache until torch's libraries, the core, the
+ * package, Node or what the dynamic linker is told are another; the torch that a checkout was built
+ * against needs none.
  */
 export function tryTorch(torch: TorchInfo, core: Core, around: Surroundings): Verdict {
   if (torch.root === builtAgainst(around)) return WORKS;
@@ -50,15 +52,34 @@ function verdictFile(torch: TorchInfo, core: Core, around: Surroundings): string
     process.arch,
     torch.root,
     torch.version,
-    ...[join(torch.libDir, 'libc10.so'), join(torch.libDir, 'libtorch_cpu.so'), core.file].map(
-      (file) => {
-        const { size = 0, mtimeMs = 0 } = statSync(file, { throwIfNoEntry: false }) ?? {};
-        return `${file} ${size} ${mtimeMs}`;
-      },
-    ),
+    ...['LD_LIBRARY_PATH', 'LD_PRELOAD'].map((name) => `${name}=${around.env[name] ?? ''}`),
+    // All of them: while pip unpacks a torch those that are there already do not open.
+    ...[...librariesIn(torch.libDir), core.file].map((file) => {
+      const { size = 0, mtimeMs = 0 } = statSync(file, { throwIfNoEntry: false }) ?? {};
+      return `${file} ${size} ${mtimeMs}`;
+    }),
   ];
   const name = createHash('sha256').update(identity.join('\n')).digest('hex').slice(0, 32);
   return join(cacheFolder(around), 'verdicts', `${name}.json`);
+}
+
+function librariesIn(folder: string): string[] {
+  const names = readdirSync(folder).filter((name) => name.includes('.so'));
+  return names.sort().map((name) => join(folder, name));
+}
+
+/**
+ * Lets torches that did not open be tried again: what they lacked may be outside of torch, as a
+ * library of the system, and no verdict knows of that.
+ */
+export function forgetFailures(around: Pick<Surroundings, 'env' | 'home'>): void {
+  const folder = join(cacheFolder(around), 'verdicts');
+  try {
+    for (const name of readdirSync(folder)) {
+      const file = join(folder, name);
+      if (readVerdict(file)?.failure !== null) rmSync(file, { force: true });
+    }
+  } catch {} // no cache, or none that can be changed
 }
 
 function readVerdict(file: string): Verdict | null {
@@ -74,7 +95,7 @@ function readVerdict(file: string): Verdict | null {
 /** A cache that cannot be written costs the next process a trial, and nothing else. */
 function writeVerdict(file: string, verdict: Verdict): void {
   try {
-    mkdirSync(dirname(file), { recursive: true });
+    makeFolder(dirname(file));
     writeFileSync(`${file}.${process.pid}`, JSON.stringify(verdict));
     renameSync(`${file}.${process.pid}`, file);
   } catch {}

@@ -1,7 +1,6 @@
 import {
   existsSync,
   lstatSync,
-  mkdirSync,
   readdirSync,
   readlinkSync,
   renameSync,
@@ -18,6 +17,7 @@ import {
   reasonOf,
   UsageError,
 } from '../errors.js';
+import { makeFolder } from '../folder.js';
 import { sync, syncBeside } from '../log/files.js';
 import type { Learner, Replay } from '../native/index.js';
 import { type SteeringFile, writeSteering } from '../policy/index.js';
@@ -76,7 +76,7 @@ async function write(folder: string, parts: CheckpointParts): Promise<string> {
   }
   const name = nameOf(folder, state);
   const temporary = join(folder, `.${name}.tmp`);
-  mkdirSync(join(temporary, 'replay'), { recursive: true });
+  makeFolder(join(temporary, 'replay'));
   await learner.saveAgent(join(temporary, 'agent.safetensors'));
   await learner.saveOptimizer(join(temporary, 'optimizer.safetensors'));
   await learner.saveTarget(join(temporary, 'target.safetensors'));

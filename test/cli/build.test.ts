@@ -131,6 +131,21 @@ test('a folder that cannot be compiled against is refused with the reason', asyn
   await expect(buildCore(bare, around)).rejects.toThrow(join('include', 'ATen', 'ATen.h'));
 });
 
+test('a cache folder that cannot be made', async () => {
+  const env = { ...around.env, XDG_CACHE_HOME: '/proc/nowhere' };
+  await expect(buildCore(realTorch, { ...around, env })).rejects.toMatchObject({
+    code: 'ERR_DSRL_CACHE',
+    exitCode: 3,
+  });
+});
+
+test('two at once: one after the other', async () => {
+  const both = await Promise.all([buildCore(realTorch, around), buildCore(realTorch, around)]);
+  expect(both[0]).toEqual(both[1]);
+  expect(said).toContain('another process works in');
+  expect(findCores(around)).toHaveLength(1);
+});
+
 test('wrong words end with 2', async () => {
   vi.stubEnv('DSRL_TORCH_HOME', '');
   expect(await main(['build'])).toBe(2);

@@ -24,6 +24,12 @@ it('a definition is its recipe with its keys', () => {
 it('the compiler knows the keys, and what it cannot know is an error with the place', () => {
   // @ts-expect-error there is no key `gama`
   expect(() => defineConfig({ algorithm: { gama: 0.99 } })).toThrow('algorithm.gama');
+  // @ts-expect-error there is no key `trian`
+  expect(() => defineConfig({ env: { trian: { total_num_envs: 3 } } })).toThrow('env.trian');
+  // @ts-expect-error there is no such device
+  expect(() => defineConfig({ device: 'tpu' })).toThrow('device');
+  // @ts-expect-error there is no such environment
+  expect(() => defineConfig({ env: { train: { env_type: 'tabeltop' } } })).toThrow('env_type');
   // @ts-expect-error a seed is a number
   expect(() => defineConfig({ seed: 'three' })).toThrow('seed');
   expect(() => defineConfig({ algorithm: { gamma: 2 } })).toThrow(

@@ -1,14 +1,14 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Ajv2020 } from 'ajv/dist/2020.js';
+import { Ajv } from 'ajv';
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { configJsonSchema } from '../../lib/config/json-schema.js';
 
 const configs = join(import.meta.dirname, '../../configs');
 const recipes = readdirSync(configs).filter((name) => name.endsWith('.yaml'));
-/** An implementation of JSON Schema that is not zod's. */
-const validate = new Ajv2020({ strict: true, allErrors: true }).compile(configJsonSchema());
+/** An implementation of JSON Schema (draft 7, which editors read) that is not zod's. */
+const validate = new Ajv({ strict: true, allErrors: true }).compile(configJsonSchema());
 
 function read(name: string): Record<string, unknown> {
   return parse(readFileSync(join(configs, name), 'utf8'), { version: '1.1' });
@@ -46,10 +46,38 @@ it('what the package refuses is invalid, in its place', () => {
   expect(planted('algorithm.gamma', 'much')).toContain('/algorithm/gamma must be number');
   expect(planted('algorithm.gamma', 1.5)).toContain('/algorithm/gamma must be <= 1');
   expect(planted('seed', -1)).toContain('/seed must be >= 0');
-  expect(planted('device', 'tpu')).toContain('/device must match pattern');
+  expect(planted('device', 'tpu')).toContain('/device must be equal to one of the allowed values');
+  expect(planted('device', 'cuda:-1')).toContain('/device');
+  expect(planted('device', 'cuda:1')).toBe('');
+  expect(planted('runner.max_steps', 0)).toContain('/runner/max_steps must be >= 1');
+  expect(planted('runner.max_steps', -1)).toBe('');
+  expect(planted('run', {})).toContain('run');
+  expect(planted('env.train.trials', [0, 50, 1])).toContain('/env/train/trials');
+  expect(planted('env.train.trials', [0, `\${env.eval.trials.1}`])).toBe('');
   expect(planted('actor.model.openpi.dsrl_hidden_dims', [])).toContain('dsrl_hidden_dims');
   expect(planted('algorithm.gamma', `\${algorithm.tau}`)).toBe('');
   expect(planted('cluster.anything', 1)).toBe('');
+});
+
+it('an editor is offered the values that a key takes', () => {
+  interface Part {
+    properties?: Record<string, Part>;
+    anyOf?: Part[];
+    enum?: string[];
+    description?: string;
+  }
+  const walk = (node: Part | undefined): Part[] =>
+    node === undefined ? [] : [node, ...(node.anyOf ?? []).flatMap(walk)];
+  const offered = (...path: string[]) => {
+    const parts = path.reduce(
+      (nodes, key) => nodes.flatMap(({ properties }) => walk(properties?.[key])),
+      [configJsonSchema() as Part],
+    );
+    expect(parts.some(({ description }) => description !== undefined)).toBe(true);
+    return parts.flatMap(({ enum: values }) => values ?? []);
+  };
+  expect(offered('env', 'train', 'env_type')).toEqual(['tabletop', 'libero', 'libero-python']);
+  expect(offered('device')).toEqual(['auto', 'cpu', 'cuda']);
 });
 
 it('every key that is honoured says what it means', () => {

@@ -4,6 +4,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  copyFileSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -23,21 +24,28 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'dsrl-examples-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
+/** What examples/README.md tells a user to compile them with. */
+const readme = readFileSync(join(root, 'examples', 'README.md'), 'utf8');
+const { compilerOptions } = JSON.parse(/```json\n(.*?)```/s.exec(readme)?.[1] ?? '');
+const folders = readdirSync(join(root, 'examples'), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => name);
+const sources = (name: string) =>
+  readdirSync(join(root, 'examples', name)).filter((file) => file.endsWith('.ts'));
+
+// A project of a user's: copies of the examples, and the packages that they import.
 beforeAll(() => {
-  mkdirSync(join(folder, 'node_modules'));
+  mkdirSync(join(folder, 'node_modules', '@types'), { recursive: true });
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
   symlinkSync(root, join(folder, 'node_modules', 'dsrl-native'));
   symlinkSync(join(root, 'policies'), join(folder, 'policies'));
-  for (const name of readdirSync(join(root, 'examples'))) {
+  for (const name of ['rclnodejs', '@types/node']) {
+    symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name));
+  }
+  for (const name of folders) {
     mkdirSync(join(folder, name));
-    const files = readdirSync(join(root, 'examples', name)).filter((file) => file.endsWith('.ts'));
-    for (const file of files) {
-      const source = readFileSync(join(root, 'examples', name, file), 'utf8');
-      const { outputText } = ts.transpileModule(source, {
-        compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
-      });
-      // Neighbours are imported as .js, as compilers write them.
-      const text = outputText.replace(/from '(\.\/[\w-]+)\.js'/g, "from '$1.mjs'");
-      writeFileSync(join(folder, name, file.replace(/\.ts$/, '.mjs')), text);
+    for (const file of sources(name)) {
+      copyFileSync(join(root, 'examples', name, file), join(folder, name, file));
     }
   }
 });
@@ -46,7 +54,7 @@ beforeAll(() => {
 const { ROS_DISTRO: _, ...env } = process.env;
 
 function run(name: string, ...words: string[]) {
-  const argv = [join(folder, name, 'main.mjs'), ...words];
+  const argv = [join(folder, name, 'main.js'), ...words];
   const result = spawnSync(process.execPath, argv, { cwd: folder, encoding: 'utf8', env });
   expect(result.status, result.stderr).toBe(0);
   return result.stdout;
@@ -61,6 +69,47 @@ async function output(child: ChildProcess): Promise<{ code: number; stdout: stri
   return { code, stdout };
 }
 
+/** Compiles the copies; what is said of them and of this package's own types. */
+function compile(more: Record<string, unknown>): string[] {
+  // Node takes types off and translates nothing: no enums.
+  const json = { ...compilerOptions, outDir: '.', erasableSyntaxOnly: true, ...more };
+  const { options, errors } = ts.convertCompilerOptionsFromJson(json, folder);
+  const files = folders.flatMap((name) => sources(name).map((file) => join(folder, name, file)));
+  const program = ts.createProgram(files, { ...options, rootDir: folder });
+  const checked = program.getSourceFiles().filter(({ fileName }) => {
+    return files.includes(fileName) || fileName.startsWith(join(root, 'dist'));
+  });
+  const found = checked.flatMap((file) => [
+    ...program.getSyntacticDiagnostics(file),
+    ...program.getSemanticDiagnostics(file),
+  ]);
+  program.emit();
+  return [...errors, ...program.getOptionsDiagnostics(), ...found].map(({ file, messageText }) => {
+    return `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`;
+  });
+}
+
+// The last one leaves what is run below.
+test.each([
+  ['a bundler', { module: 'esnext', moduleResolution: 'bundler', noEmit: true }],
+  ['Node', {}],
+])('copied into a project, the types are right for %s', (_, resolution) => {
+  expect(compile(resolution)).toEqual([]);
+});
+
+test('Node 22, which knows no `using`, can run what is left without the types', () => {
+  const target = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ESNext };
+  for (const name of folders) {
+    for (const file of sources(name)) {
+      const source = readFileSync(join(root, 'examples', name, file), 'utf8');
+      const { outputText } = ts.transpileModule(source, { compilerOptions: target });
+      expect(outputText).not.toMatch(/^\s*(await )?using /m);
+      const neighbours = [...source.matchAll(/from '\.\/([^']+)'/g)].map(([, path]) => path);
+      expect(sources(name)).toEqual(expect.arrayContaining(neighbours));
+    }
+  }
+});
+
 test('js-env: a robot in JavaScript is trained', () => {
   const short = ['algorithm.update_epoch=2', 'runner.max_steps=2', 'runner.val_check_interval=-1'];
   const batches = ['actor.global_batch_size=8', 'actor.micro_batch_size=8'];
@@ -71,10 +120,24 @@ test('js-env: a robot in JavaScript is trained', () => {
   expect(printed).not.toContain('fault');
 });
 
+test('js-env: Ctrl-C brings the hand to rest, leaves a checkpoint and is no crash', async () => {
+  const argv = [join(folder, 'js-env', 'main.js'), 'runner.max_steps=1000'];
+  const child = spawn(process.execPath, argv, { cwd: folder, env });
+  let stderr = '';
+  child.stderr.on('data', (text) => {
+    stderr += text;
+  });
+  child.stdout.once('data', () => child.kill('SIGINT'));
+  const { code, stdout } = await output(child);
+  expect([code, stderr]).toEqual([130, expect.stringContaining('the hand rests')]);
+  expect(stdout).toMatch(/^checkpoint /m);
+  expect(stderr).not.toContain('at process');
+});
+
 test('serve-client: a robot asks a server', async () => {
   using policy = await Policy.load(join(root, 'policies', 'tabletop'), { device: 'cpu' });
   const server = await PolicyServer.listen(policyService(policy), { port: 0 });
-  const argv = [join(folder, 'serve-client', 'main.mjs'), server.url, '2'];
+  const argv = [join(folder, 'serve-client', 'main.js'), server.url, '2'];
   const { code, stdout } = await output(spawn(process.execPath, argv, { cwd: folder, env }));
   await server.close();
   expect(code).toBe(0);
@@ -86,6 +149,12 @@ test('worker-threads: a control loop beside the policy', () => {
   const printed = run('worker-threads', 'policies/tabletop', '12');
   expect(printed).toMatch(/^first action: (-?\d+\.\d+,?){7}$/m);
   expect(printed).toMatch(/^12 steps at 50 Hz/m);
+});
+
+test('worker-threads: an error in the worker ends the loop with that error', () => {
+  const argv = [join(folder, 'worker-threads', 'main.js'), 'nowhere'];
+  const result = spawnSync(process.execPath, argv, { cwd: folder, encoding: 'utf8', env });
+  expect([result.status, result.stderr]).toEqual([1, expect.stringContaining('nowhere')]);
 });
 
 test('rclnodejs: the node answers pictures, by the stub', () => {

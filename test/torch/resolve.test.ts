@@ -156,6 +156,49 @@ describe('where torch is looked for', () => {
 });
 
 describe('what is found there', () => {
+  test('a program that is called python and is none', () => {
+    makePython(place('venv', 'bin', 'python'), null);
+    writeFileSync(place('venv', 'bin', 'python'), '#!/bin/sh\necho hello\n');
+    const attempts = resolve({ VIRTUAL_ENV: place('venv') }).attempts;
+    expect(attempts.map(({ verdict }) => verdict)).toContain('this Python does not answer');
+  });
+
+  test('a neighbour of the right folder: which one to name', () => {
+    makeTorch(place('site', 'torch'), '2.13.0');
+    expect(verdictOf(place('site'))).toContain(`name ${place('site', 'torch')}`);
+    expect(verdictOf(place('site', 'torch', 'lib'))).toContain(`${place('site', 'torch')}`);
+    expect(verdictOf(place('site', 'torch', 'version.py'))).toContain('is a file');
+    makeTorch(place('mac'), '2.13.0', { libraries: ['libtorch_cpu.dylib'] });
+    expect(verdictOf(place('mac'))).toBe('a torch for macOS');
+  });
+
+  test('libraries for another processor', () => {
+    const root = makeTorch(place('arm'), '2.13.0');
+    const header = Buffer.alloc(64);
+    header.write('\x7fELF', 'latin1');
+    header.writeUInt16LE(process.arch === 'arm64' ? 62 : 183, 18);
+    writeFileSync(join(root, 'lib', 'libtorch_cpu.so'), header);
+    expect(verdictOf(root)).toContain('another processor');
+    header.writeUInt16LE(process.arch === 'arm64' ? 183 : 62, 18);
+    writeFileSync(join(root, 'lib', 'libtorch_cpu.so'), header);
+    expect(verdictOf(root)).toBe('torch 2.13.0');
+  });
+
+  test('a private cache that is a file, and one that is named from the working folder', () => {
+    mkdirSync(place('cache', 'dsrl-native'), { recursive: true });
+    writeFileSync(place('cache', 'dsrl-native', 'torch'), '');
+    const source = place('cache', 'dsrl-native', 'torch');
+    expect(resolve({ XDG_CACHE_HOME: place('cache') }).attempts).toContainEqual({
+      source,
+      verdict: 'cannot be read (ENOTDIR)',
+    });
+    const home = place('home', '.cache', 'dsrl-native', 'torch');
+    expect(resolve({ XDG_CACHE_HOME: 'cache' }).attempts).toContainEqual({
+      source: home,
+      verdict: 'empty',
+    });
+  });
+
   test('a Python without torch, a broken one, and an environment without Python', () => {
     makePython(place('without', 'bin', 'python'), null);
     makePython(place('broken', 'bin', 'python'), null, 1);

@@ -1,10 +1,19 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { findCores } from '../../lib/torch/cores.js';
 import { findTorchWithCore } from '../../lib/torch/load.js';
 import { currentSurroundings, type Surroundings } from '../../lib/torch/surroundings.js';
+import { forgetFailures } from '../../lib/torch/trial.js';
 import {
   emptySurroundings,
   makeLibrary,
@@ -76,6 +85,24 @@ describe('a torch that this package has not met is opened in a child process fir
     expect(find()).toMatchObject(expected);
   });
 
+  test('another library beside, another search path, and doctor, have it tried again', () => {
+    const torchHome = crashingTorch('mended');
+    const find = (env: Surroundings['env'] = { PATH: '' }) =>
+      thrownBy(() => findTorchWithCore(torchHome, { ...around, env }));
+    const count = () => readdirSync(verdicts).length;
+    find();
+    find();
+    expect(count()).toBe(1);
+    writeFileSync(join(torchHome, 'lib', 'libgomp.so.1'), '');
+    find();
+    expect(count()).toBe(2);
+    find({ PATH: '', LD_LIBRARY_PATH: '/opt/lib' });
+    expect(count()).toBe(3);
+    writeFileSync(join(verdicts, 'works.json'), JSON.stringify({ failure: null }));
+    forgetFailures(around);
+    expect(readdirSync(verdicts)).toEqual(['works.json']);
+  });
+
   test('the search goes on behind one that crashes', () => {
     const env = { PATH: '', LIBTORCH: crashingTorch('first'), XDG_CACHE_HOME: join(folder, 'xdg') };
     const error = thrownBy(() => findTorchWithCore(undefined, { ...around, env }));
@@ -107,6 +134,8 @@ describe('a torch that this package has not met is opened in a child process fir
       findTorchWithCore(realTorch.root, { ...around, env }).torch.root;
     const env = { XDG_CACHE_HOME: join(around.packageRoot, 'package.json') };
     expect(find(env)).toBe(realTorch.root);
+    // Node's own way of making folders does not return from there.
+    expect(find({ XDG_CACHE_HOME: '/proc/nowhere' })).toBe(realTorch.root);
     expect(find({})).toBe(realTorch.root);
     const [file = ''] = readdirSync(verdicts);
     spawnSync('sh', ['-c', `echo '{' > "${join(verdicts, file)}"`]);

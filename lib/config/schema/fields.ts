@@ -95,7 +95,8 @@ export function whole(min: number, max?: number) {
 
 /** -1 for never or none, or a whole number of at least 1. */
 export function countOrNone() {
-  const type = z.int().refine((value) => value === -1 || value >= 1);
+  // Not `refine`, which no JSON Schema shows.
+  const type = z.union([z.literal(-1), z.int().min(1)]);
   return described(type, '-1 or a whole number of at least 1');
 }
 

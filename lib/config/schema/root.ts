@@ -5,8 +5,11 @@ import { environments } from './environment.js';
 import { block, described, honoured, inertBlock, whole } from './fields.js';
 import { runner } from './runner.js';
 
+/** Within a text, where `z.int` would take `-1` and `1e2` too. */
+const wholeNumber = z.string().regex(/^\d+$/);
+
 const device = described(
-  z.string().regex(/^(auto|cpu|cuda(:\d+)?)$/),
+  z.union([z.enum(['auto', 'cpu', 'cuda']), z.templateLiteral(['cuda:', wholeNumber])]),
   'one of auto, cpu, cuda, cuda:N',
 );
 

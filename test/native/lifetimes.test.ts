@@ -51,7 +51,7 @@ test('what is under way is finished before a program ends by itself', async () =
   expect({ code, signal, stderr }).toEqual({ code: 7, signal: null, stderr: '' });
 });
 
-test.each(['acting', 'inferring', 'stepping'])(
+test.each(['acting', 'stepping'])(
   'four workers %s at once and then end by themselves, all of them',
   async (stage) => {
     const { code, signal, stdout, stderr } = await run(stage, 'workers that end');

@@ -97,6 +97,11 @@ export class Environments {
     return this.#options.backend.numEnvs;
   }
 
+  /** Seconds in which somebody had the backend wait, since it was made. */
+  get pausedSeconds(): number {
+    return this.#options.backend.pausedSeconds ?? 0;
+  }
+
   /** Whether every environment has finished; with `autoReset` none ever waits. */
   get allDone(): boolean {
     return this.#slots.every(({ done }) => done);

@@ -12,9 +12,11 @@ import type {
   RobotFault,
   RobotFaultKind,
   RobotReading,
+  RobotStart,
   RobotStep,
 } from './robot.js';
-import { type ReadingShape, toBatch, whyUnusable } from './robot-reading.js';
+import { copyOf, type ReadingShape, toBatch, whyUnusable } from './robot-reading.js';
+import { RobotRest } from './robot-rest.js';
 
 export interface RobotBackendOptions extends ReadingShape {
   runtime: Runtime;
@@ -22,6 +24,8 @@ export interface RobotBackendOptions extends ReadingShape {
   numTrials: number;
   /** How long one step may take, in milliseconds. */
   stepDeadlineMs: number;
+  /** How long bringing the robot to rest may take, in milliseconds. */
+  stopDeadlineMs: number;
   /** Aborted: the step under way is given up, and the robot stopped. */
   signal?: AbortSignal | undefined;
   onFault?: ((fault: RobotFault) => void) | undefined;
@@ -39,9 +43,12 @@ export class RobotBackend implements VecEnvBackend {
   readonly numTasks: number;
   readonly numTrials: number;
   readonly actionDim: number;
+  private readonly signal: AbortSignal;
+  private readonly motion: RobotRest;
   private reading: RobotReading | null = null;
   private lastTime = Number.NEGATIVE_INFINITY;
   private gate: { opened: Promise<void>; open(): void } | null = null;
+  private pausedMs = 0;
 
   constructor(
     private readonly robot: RobotEnvironment,
@@ -50,6 +57,8 @@ export class RobotBackend implements VecEnvBackend {
     this.numTasks = robot.prompts?.length ?? 1;
     this.numTrials = options.numTrials;
     this.actionDim = options.actionDim;
+    this.signal = options.signal ?? new AbortController().signal;
+    this.motion = new RobotRest(robot, options.stopDeadlineMs, (fault) => this.tell(fault));
   }
 
   prompt(task: number): string {
@@ -71,28 +80,33 @@ export class RobotBackend implements VecEnvBackend {
     this.gate = null;
   }
 
+  /** Time that was waited for `resume`, in seconds. */
+  get pausedSeconds(): number {
+    return this.pausedMs / 1000;
+  }
+
+  /**
+   * Brings the robot to rest at the end of a training.
+   *
+   * @throws RuntimeFailure ERR_DSRL_ENVIRONMENT if it may still be moving
+   */
+  async end(): Promise<void> {
+    await this.motion.stop();
+    this.motion.requireRest();
+  }
+
   async restore(_env: number, task: number, trial: number): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       await this.waitAtGate();
-      const signal = this.options.signal ?? new AbortController().signal;
-      if (signal.aborted) return this.giveUpReset(signal);
-      let cause: unknown;
-      try {
-        const reading = await unlessAborted(this.robot.reset({ task, trial }, { signal }), signal);
-        if (signal.aborted) return await this.giveUpReset(signal);
-        const problem = whyUnusable(reading, this.options);
-        if (problem === null) {
-          this.reading = reading;
-          this.lastTime = Number.NEGATIVE_INFINITY;
-          return;
-        }
-        cause = new Error(problem);
-      } catch (error) {
-        cause = error;
-      }
-      await this.robot.stop?.();
+      if (this.signal.aborted) return this.giveUpReset();
+      this.motion.refuseHanging();
+      const cause = await this.reset({ task, trial });
+      if (cause === null) return;
+      // A reset that was given up may fail because of that.
+      if (this.signal.aborted) return this.giveUpReset();
+      await this.motion.stop();
       const message = reasonOf(cause);
-      this.options.onFault?.({ kind: 'error', message: `reset: ${message}` });
+      this.tell({ kind: 'error', message: `reset: ${message}` });
       if (attempt < RESETS_ALLOWED) continue;
       throw new RuntimeFailure(
         'ERR_DSRL_ENVIRONMENT',
@@ -105,13 +119,29 @@ export class RobotBackend implements VecEnvBackend {
     }
   }
 
+  /** One try; null, or what was wrong with it. */
+  private async reset(start: RobotStart): Promise<unknown> {
+    const { signal } = this;
+    try {
+      const reading = await unlessAborted(this.robot.reset(start, { signal }), signal);
+      if (signal.aborted) return new Error('training was stopped during a reset');
+      const problem = whyUnusable(reading, this.options);
+      if (problem !== null) return new Error(problem);
+      this.reading = copyOf(reading as RobotReading, this.options);
+      this.lastTime = Number.NEGATIVE_INFINITY;
+      return null;
+    } catch (error) {
+      return error ?? new Error(String(error));
+    }
+  }
+
   /**
    * Training is being stopped: the robot rests, and the loop above ends at the border of its chunk.
    * A run that is resumed begins with a reset.
    */
-  private async giveUpReset(signal: AbortSignal): Promise<void> {
-    await this.robot.stop?.();
-    if (this.reading === null) signal.throwIfAborted(); // there is nothing to observe
+  private async giveUpReset(): Promise<void> {
+    await this.motion.stop();
+    if (this.reading === null) this.signal.throwIfAborted(); // there is nothing to observe
   }
 
   observe(): BackendObservation {
@@ -134,39 +164,40 @@ export class RobotBackend implements VecEnvBackend {
       if ('fault' in outcome) {
         fault = outcome.fault;
       } else {
-        this.reading = outcome.answer;
+        this.reading = copyOf(outcome.answer, this.options);
         success[executed] = outcome.answer.success === true ? 1 : 0;
         executed += 1;
       }
     }
     if (fault !== null) {
-      await this.robot.stop?.();
-      this.options.onFault?.(fault);
+      await this.motion.stop();
+      this.tell(fault);
     }
-    const broken = fault?.kind === 'paused' ? FAILURE.interrupted : FAILURE.lost;
-    const failure = fault === null ? FAILURE.none : broken;
     return {
       observation: this.observe(),
       success,
       executed: Int32Array.of(executed),
-      failure: Int32Array.of(failure),
+      failure: Int32Array.of(failureOf(fault)),
     };
   }
 
   /** One action; a fault instead of an answer that cannot be used. */
   private async step(action: Float32Array): Promise<Outcome> {
-    const { stepDeadlineMs, signal } = this.options;
-    const given = new AbortController();
+    const { signal } = this;
+    const { stepDeadlineMs } = this.options;
     const fault = (kind: RobotFaultKind, message: string) => ({ fault: { kind, message } });
+    const stopped = fault('stopped', 'training was stopped during a step');
+    if (signal.aborted) return stopped; // the robot is not asked for a motion any more
+    const late = fault('late', `no answer within ${stepDeadlineMs} ms`);
+    const given = new AbortController();
+    const began = performance.now();
     let timer: NodeJS.Timeout | undefined;
     let stop = () => {};
     // Whichever comes first decides; an answer that comes after it is nobody's.
     const broken = new Promise<Outcome>((resolve) => {
-      const late = `no answer within ${stepDeadlineMs} ms`;
-      timer = setTimeout(() => resolve(fault('late', late)), stepDeadlineMs);
-      stop = () => resolve(fault('stopped', 'training was stopped during a step'));
-      if (signal?.aborted === true) stop();
-      signal?.addEventListener('abort', stop, { once: true });
+      timer = setTimeout(() => resolve(late), stepDeadlineMs);
+      stop = () => resolve(stopped);
+      signal.addEventListener('abort', stop, { once: true });
     });
     try {
       const answered = Promise.resolve(this.robot.step(action, { signal: given.signal })).then(
@@ -174,13 +205,16 @@ export class RobotBackend implements VecEnvBackend {
       );
       answered.catch(() => {}); // a failure after the deadline is nobody's either
       const first = await Promise.race([answered, broken]);
-      const problem = 'fault' in first ? null : this.judge(first.answer);
+      if ('fault' in first) return first;
+      // The timer does not run while a robot's own code holds the event loop.
+      if (performance.now() - began > stepDeadlineMs) return late;
+      const problem = this.judge(first.answer);
       return problem === null ? first : { fault: problem };
     } catch (error) {
-      return fault('error', reasonOf(error));
+      return signal.aborted ? stopped : fault('error', reasonOf(error));
     } finally {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', stop);
+      signal.removeEventListener('abort', stop);
       given.abort();
     }
   }
@@ -202,28 +236,40 @@ export class RobotBackend implements VecEnvBackend {
   /** Waits while paused; what happened to the scene meanwhile nobody knows. */
   private async pausedFault(): Promise<RobotFault | null> {
     if (this.gate === null) return null;
-    await this.robot.stop?.();
+    await this.motion.stop();
     await this.waitAtGate();
     return { kind: 'paused', message: 'training was paused during the episode' };
   }
 
   private async waitAtGate(): Promise<void> {
-    if (this.gate !== null) await unlessAborted(this.gate.opened, this.options.signal);
+    const began = performance.now();
+    // Paused anew before this goes on, it is paused.
+    while (this.gate !== null && !this.signal.aborted) {
+      await unlessAborted(this.gate.opened, this.signal);
+    }
+    this.pausedMs += performance.now() - began;
+  }
+
+  private tell(fault: RobotFault): void {
+    this.options.onFault?.(fault);
   }
 }
 
+/** What somebody wanted is no sign of a broken robot, however often it comes in a row. */
+function failureOf(fault: RobotFault | null): number {
+  if (fault === null) return FAILURE.none;
+  const wanted = fault.kind === 'paused' || fault.kind === 'stopped';
+  return wanted ? FAILURE.interrupted : FAILURE.lost;
+}
+
 /** What a promise brings, or null as soon as the signal is aborted. */
-async function unlessAborted<T>(
-  promise: Promise<T> | T,
-  signal: AbortSignal | undefined,
-): Promise<T | null> {
-  if (signal === undefined) return promise;
-  if (signal.aborted) return null;
+async function unlessAborted<T>(promise: Promise<T> | T, signal: AbortSignal): Promise<T | null> {
   let abort = () => {};
   const aborted = new Promise<null>((resolve) => {
     abort = () => resolve(null);
   });
   signal.addEventListener('abort', abort, { once: true });
+  if (signal.aborted) abort();
   try {
     return await Promise.race([promise, aborted]);
   } finally {

@@ -26,9 +26,9 @@ export interface RobotStep extends RobotReading {
 /**
  * A robot, or anything else that acts in the world: slow, sometimes failing, reset by a person.
  *
- * Whatever goes wrong in an episode (an error, a step that is late, an answer that is stale or has a
- * part missing) ends that episode and not the run: the robot is stopped, nothing of the chunk is
- * learned from, and the same trial begins again with a reset.
+ * Whatever goes wrong in an episode (an error, a step that is late, an answer that is stale, has a
+ * part missing or does not fit the policy) ends that episode and not the run: the robot is stopped,
+ * nothing of the chunk is learned from, and the same trial begins again with a reset.
  */
 export interface RobotEnvironment {
   /** What the policy is told in each task; one task without words unless given. */
@@ -40,7 +40,11 @@ export interface RobotEnvironment {
    * is aborted when the answer is no longer waited for.
    */
   step(action: Float32Array, options: { signal: AbortSignal }): Promise<RobotStep> | RobotStep;
-  /** Brings the robot to rest. It is awaited after every fault and whenever training stops. */
+  /**
+   * Brings the robot to rest. It is awaited after every fault and whenever training stops. One that
+   * fails is told as a fault, and the reset behind it decides; without an answer within
+   * `stopDeadlineMs` nothing is asked of the robot any more, and the run ends.
+   */
   stop?(): Promise<void> | void;
 }
 

@@ -63,6 +63,8 @@ export interface VecEnvBackend {
   readonly numTasks: number;
   readonly numTrials: number;
   readonly actionDim: number;
+  /** Seconds that somebody had it wait, since it was made: in no time of a training they count. */
+  readonly pausedSeconds?: number;
   /** Puts one environment at the start of a trial. One that is aborted is restored again. */
   restore(env: number, task: number, trial: number, options?: Abortable): void | Promise<void>;
   /** What all environments show now. */

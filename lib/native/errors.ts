@@ -98,10 +98,17 @@ function toDsrlError(error: unknown): unknown {
       cause: error,
     });
   }
-  // c10's allocator of the host throws no OutOfMemoryError, only its one of a GPU does.
-  if (code === 'ERR_DSRL_OOM' || message.includes("DefaultCPUAllocator: can't allocate memory")) {
-    return new RuntimeFailure('ERR_DSRL_OOM', message, {
-      hint: 'lower algorithm.replay_buffer.capacity, actor.micro_batch_size or total_num_envs',
+  if (code === 'ERR_DSRL_OOM') {
+    return new RuntimeFailure(code, message, {
+      hint:
+        'dispose of the tensors that the message names, if they are lost; or lower ' +
+        'algorithm.replay_buffer.capacity, actor.micro_batch_size or total_num_envs',
+      cause: error,
+    });
+  }
+  if (code === 'ERR_DSRL_WRONG_THREAD') {
+    return new UsageError(code, message, {
+      hint: 'send what read() gives, or a SharedArrayBuffer, and make the tensor in this thread',
       cause: error,
     });
   }

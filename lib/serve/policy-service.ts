@@ -1,3 +1,4 @@
+import { PolicyError } from '../errors.js';
 import type { Packable } from './decode.js';
 import { NdArray } from './ndarray.js';
 import { liberoKeys, type ObservationKeys, readObservation } from './openpi-keys.js';
@@ -73,8 +74,19 @@ async function inferBySize(
     const group = rows.map((row) => observations[row] as Observation);
     const chunks = await policy.inferBatch(group, { ...options, anySize: true });
     rows.forEach((row, index) => {
-      answers[row] = chunks[index] as (typeof answers)[number];
+      answers[row] = finite(chunks[index] as (typeof answers)[number]);
     });
   }
   return answers;
+}
+
+/** A policy of the caller's own may let such actions through; a robot must not get them. */
+function finite<Chunk extends { actions: Float32Array }>(chunk: Chunk): Chunk {
+  const strange = chunk.actions.findIndex((value) => !Number.isFinite(value));
+  if (strange < 0) return chunk;
+  throw new PolicyError(
+    'ERR_DSRL_POLICY_NOT_FINITE',
+    `actions[${strange}] of the policy is ${chunk.actions[strange]}`,
+    { hint: 'check what its `inferBatch` returns' },
+  );
 }

@@ -6,6 +6,7 @@ import { type EvaluationResult, evaluate } from './evaluation.js';
 import { episodeTags, evaluationTags, failureTags, refuseDiverged, updateTags } from './metrics.js';
 import { rollOut } from './rollout.js';
 import { heldRollouts, type Session } from './session.js';
+import { stopwatch } from './stopwatch.js';
 import type { RunVideos } from './videos.js';
 
 export interface GlobalStepRequest {
@@ -33,9 +34,9 @@ export interface GlobalStepRequest {
 export async function globalStep(session: Session, request: GlobalStepRequest): Promise<boolean> {
   const { counters, step } = session;
   const timed = async (part: 'rollout' | 'learn', body: () => Promise<boolean>) => {
-    const began = performance.now();
+    const taken = stopwatch(session.envs);
     const complete = await body();
-    const seconds = (performance.now() - began) / 1000;
+    const seconds = taken();
     step.seconds[part] += seconds;
     counters.trainSeconds += seconds;
     return complete;

@@ -3,6 +3,7 @@ import type { Environments, EpisodeRecord } from '../envs/index.js';
 import type { Agent, Replay } from '../native/index.js';
 import type { Counters, StepUnderWay } from './checkpoint-state.js';
 import type { SamplingPolicy } from './environments.js';
+import { stopwatch } from './stopwatch.js';
 
 export interface RolloutParts {
   /** Is told of every episode as it ends. */
@@ -58,10 +59,10 @@ async function decide(parts: RolloutParts, obs: Observation): Promise<Observatio
   const noise = await agent.act({ frame, state }, { step: counters.decisions });
   const began = performance.now();
   const actions = await policy.sample(obs, noise, config.actor.model.num_steps);
-  const sampled = performance.now();
+  step.seconds.policy += (performance.now() - began) / 1000;
+  const taken = stopwatch(envs);
   const stepped = await envs.stepChunk(actions);
-  step.seconds.policy += (sampled - began) / 1000;
-  step.seconds.environment += (performance.now() - sampled) / 1000;
+  step.seconds.environment += taken();
   const { next, rewards, steps, terminated, active } = stepped;
   replay.append({
     frame,

@@ -26,6 +26,8 @@ export interface TrainerOptions {
   env?: RobotEnvironment | VecEnvBackend;
   /** How long one step of a robot may take, in milliseconds; default 5,000. */
   stepDeadlineMs?: number;
+  /** How long a robot's `stop` may take, in milliseconds; default 30,000. */
+  stopDeadlineMs?: number;
   /** The run's folder; made from the configuration's names where absent. */
   runDir?: string;
   /** A run or a checkpoint to go on from. */
@@ -48,20 +50,25 @@ export class Trainer {
   private running = false;
   private paused = false;
 
-  /** @throws UsageError ERR_DSRL_DEADLINE for a `stepDeadlineMs` that is none */
+  /** @throws UsageError ERR_DSRL_DEADLINE for a `stepDeadlineMs` or `stopDeadlineMs` that is none */
   constructor(
     private readonly config: Config,
     private readonly options: TrainerOptions = {},
   ) {
-    const { stepDeadlineMs = 1 } = options;
-    if (stepDeadlineMs > 0 && stepDeadlineMs < 2 ** 31) return;
-    // A timer of Node takes anything else for 1 ms: every step would be late, for ever.
-    throw new UsageError('ERR_DSRL_DEADLINE', `${stepDeadlineMs} ms are no deadline of a step`, {
-      hint: 'give a number of milliseconds above 0 and below 2^31, 24 days',
-    });
+    const { stepDeadlineMs = 1, stopDeadlineMs = 1 } = options;
+    for (const [what, ms] of Object.entries({ step: stepDeadlineMs, stop: stopDeadlineMs })) {
+      if (ms > 0 && ms < 2 ** 31) continue;
+      // A timer of Node takes anything else for 1 ms: every step would be late, for ever.
+      throw new UsageError('ERR_DSRL_DEADLINE', `${ms} ms are no deadline of a ${what}`, {
+        hint: 'give a number of milliseconds above 0 and below 2^31, 24 days',
+      });
+    }
   }
 
-  /** From the next chunk on a robot does not move; updates go on. The episode is begun again. */
+  /**
+   * From the next chunk on a robot does not move; updates go on. The episode is begun again. The
+   * time until `resume` is in none of the training's.
+   */
   pause(): void {
     this.paused = true;
     this.robot?.pause();
@@ -78,7 +85,8 @@ export class Trainer {
    *
    * @returns as the generator's value, the summary of the run
    * @throws the signal's reason once the robot has stopped and the checkpoint is written; whatever
-   *   `train` throws
+   *   `train` throws; RuntimeFailure ERR_DSRL_ENVIRONMENT for a robot whose `stop` fails at the end:
+   *   the run is complete or its checkpoint written, but the robot may be moving
    */
   async *run(
     options: { signal?: AbortSignal } = {},
@@ -88,10 +96,10 @@ export class Trainer {
         hint: 'end the loop over its events first, or make another Trainer',
       });
     }
+    options.signal?.throwIfAborted();
     this.running = true;
     const stop = new AbortController();
     const forward = () => stop.abort(options.signal?.reason);
-    if (options.signal?.aborted === true) forward();
     options.signal?.addEventListener('abort', forward, { once: true });
     const events = new EventQueue();
     const done = this.train(events, stop.signal);
@@ -105,11 +113,14 @@ export class Trainer {
       options.signal?.throwIfAborted();
       return summary;
     } finally {
-      // Also when the caller leaves its loop: nothing goes on behind its back.
+      // Also when the caller leaves its loop: nothing goes on, or fails, behind its back.
       stop.abort(new Error('the loop over the events was left'));
-      await done.catch(() => {});
-      options.signal?.removeEventListener('abort', forward);
-      this.running = false;
+      try {
+        await done;
+      } finally {
+        options.signal?.removeEventListener('abort', forward);
+        this.running = false;
+      }
     }
   }
 
@@ -120,12 +131,16 @@ export class Trainer {
     const backend = this.backend(runtime, events, signal);
     const onEpisode = (episode: EpisodeRecord) => events.push({ type: 'episode', ...episode });
     const progress = eventProgress(events);
-    try {
-      return await train({ config, runtime, runDir, resume, signal, progress, backend, onEpisode });
-    } finally {
-      if (this.robot !== null) await (this.options.env as RobotEnvironment).stop?.();
-      this.robot = null;
+    const request = { config, runtime, runDir, resume, signal, progress, backend, onEpisode };
+    const [trained] = await Promise.allSettled([train(request)]);
+    const [rests] = await Promise.allSettled([this.robot?.end()]);
+    this.robot = null;
+    if (trained.status === 'fulfilled' || trained.reason === signal.reason) {
+      // That it may be moving is more than that the run came to its end, or was to.
+      if (rests.status === 'rejected') throw rests.reason;
     }
+    if (trained.status === 'rejected') throw trained.reason;
+    return trained.value;
   }
 
   private backend(
@@ -133,16 +148,18 @@ export class Trainer {
     events: EventQueue,
     signal: AbortSignal,
   ): VecEnvBackend | undefined {
-    const { env, stepDeadlineMs = 5_000 } = this.options;
+    const { env, stepDeadlineMs = 5_000, stopDeadlineMs = 30_000 } = this.options;
     if (env === undefined || 'stepChunk' in env) return env;
     const policy = readContract(resolveModelPath(this.config));
     this.robot = new RobotBackend(env, {
       runtime,
       cameras: policy.cameras,
+      side: policy.image_resize === 'none' ? policy.image_size : null,
       stateDim: policy.state_dim,
       actionDim: policy.action_dim,
       numTrials: TRIALS_PER_TASK,
       stepDeadlineMs,
+      stopDeadlineMs,
       signal,
       onFault: (fault) => events.push({ type: 'fault', ...fault }),
     });

@@ -26,6 +26,12 @@ void stop_at_exit() {
   stop_threads(nullptr);
 }
 
+void stop_at_environments_end(void* thread) {
+  // Another worker's thread may stop all of them at this moment: no thread is joined twice.
+  const std::lock_guard<std::mutex> lock(registry().mutex);
+  static_cast<ComputeThread*>(thread)->stop();
+}
+
 }  // namespace
 
 struct ComputeThread::Job {
@@ -54,6 +60,9 @@ ComputeThread::ComputeThread(Napi::Env env)
   queue_->to_javascript = Napi::ThreadSafeFunction::New(
       env, Napi::Function::New(env, [](const Napi::CallbackInfo&) {}), "dsrl-native", 0, 1);
   queue_->to_javascript.Unref(env);
+  // Hooks run last first: this one before that by which Node closes the function made above. The
+  // destructor alone would come too late, when Node frees the first of an environment's functions.
+  napi_add_env_cleanup_hook(env, stop_at_environments_end, this);
   thread_ = std::thread(loop, queue_);
   const std::lock_guard<std::mutex> lock(registry().mutex);
   registry().threads.insert(this);
@@ -64,6 +73,7 @@ ComputeThread::~ComputeThread() {
     const std::lock_guard<std::mutex> lock(registry().mutex);
     registry().threads.erase(this);
   }
+  napi_remove_env_cleanup_hook(env_, stop_at_environments_end, this);
   stop();
 }
 

@@ -25,7 +25,8 @@ using Work = std::function<MakeValue()>;
 ///     the garbage collector may take a handle while its job runs;
 ///  2. the thread is joined before libtorch's destructors run, on all three ways out: the exit
 ///     listener (shutdown()), the environment's cleanup hook, and atexit;
-///  3. after the environment is gone nothing is called on its thread-safe function.
+///  3. after the environment is gone nothing is called on its thread-safe function: the hook is
+///     added after the function, so it joins the thread before Node closes it.
 /// All methods but the thread's own loop belong to the JavaScript thread.
 class ComputeThread {
  public:

@@ -31,18 +31,30 @@ struct Environment {
 
 /// Unwraps an argument that must be a handle of class T; instanceof would lie across realms, so
 /// handles carry a type tag.
+///
+/// What postMessage makes of a handle is an object without its native half: that is how one of
+/// another thread looks here. A handle whose environment is another one belongs to a second copy of
+/// the package in this process.
 template <typename T>
 T& unwrap(const Napi::Value& value, const char* what) {
+  const Napi::Env env = value.Env();
   bool matches = false;
-  if (value.IsObject() &&
-      napi_check_object_type_tag(value.Env(), value, &T::kTag, &matches) == napi_ok && matches) {
-    void* handle = nullptr;
-    if (napi_unwrap(value.Env(), value, &handle) == napi_ok) return *static_cast<T*>(handle);
-    throw Error("ERR_DSRL_DISPOSED", std::string(what) + " has been disposed");
+  void* handle = nullptr;
+  const bool object = value.IsObject();
+  const bool held = object && napi_unwrap(env, value, &handle) == napi_ok;
+  if (object && napi_check_object_type_tag(env, value, &T::kTag, &matches) == napi_ok && matches) {
+    if (!held) throw Error("ERR_DSRL_DISPOSED", std::string(what) + " has been disposed");
+    T& own = *static_cast<T*>(handle);
+    if (static_cast<napi_env>(own.Env()) == static_cast<napi_env>(env)) return own;
+    throw Error("ERR_DSRL_HANDLE",
+                std::string(what) + " is a handle of another copy of this package");
   }
-  throw Error("ERR_DSRL_HANDLE", std::string(what) +
-                                     " is no such handle of this thread: handles are not sent "
-                                     "between threads, their values are");
+  if (object && !held) {
+    throw Error("ERR_DSRL_WRONG_THREAD",
+                std::string(what) +
+                    " has no native half in this thread: handles are not sent between threads");
+  }
+  throw Error("ERR_DSRL_HANDLE", std::string(what) + " is no such handle");
 }
 
 }  // namespace dsrl::addon

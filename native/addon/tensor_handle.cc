@@ -62,7 +62,7 @@ TensorHandle::TensorHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Te
   ledger_->add(info.Env(), tensor_);
 }
 
-void TensorHandle::Finalize(Napi::Env env) {
+void TensorHandle::Finalize(Napi::BasicEnv env) {
   release(env);
 }
 

@@ -23,7 +23,7 @@ class TensorHandle : public Napi::ObjectWrap<TensorHandle> {
 
   static void Register(Napi::Env env, Napi::Object exports);
   explicit TensorHandle(const Napi::CallbackInfo& info);
-  void Finalize(Napi::Env env) override;
+  void Finalize(Napi::BasicEnv env) override;
 
   static Napi::Object wrap(Napi::Env env, const at::Tensor& tensor);
   const at::Tensor& tensor() const { return tensor_; }

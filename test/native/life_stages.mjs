@@ -3,12 +3,17 @@
 //   node life_stages.mjs LIBRARY STAGE END
 //
 // STAGE: what is under way; END: how the program leaves it.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
 
 const [library, stage, end] = isMainThread ? process.argv.slice(2) : workerData;
 const { Agent, composeConfig, createRuntime, Learner, learnerSettings, networkSizes } =
   await import(library);
-const { Policy, Replay, Tensor } = await import(library);
+const { Policy, RemotePolicy, Replay, serve, TabletopBackend, Tensor, Trainer } = await import(
+  library
+);
 
 const runtime = createRuntime({ device: 'cpu' });
 const { config } = composeConfig({ recipe: 'tabletop', overrides: [] });
@@ -62,6 +67,32 @@ const STAGES = {
     const policy = await Policy.load(policyFolder, { device: 'cpu' });
     return Array.from({ length: 20 }, () => policy.infer(reading, { numSteps: 200 }));
   },
+  stepping: async () => {
+    const backend = new TabletopBackend(runtime, { numEnvs: 64, seed: 0n, imageSize: 256 });
+    for (let env = 0; env < 64; env++) backend.restore(env, 0, env % 50);
+    const actions = Tensor.from(runtime, new Float32Array(64 * 50 * 7), [64, 50, 7]);
+    return [backend.stepChunk(actions, new Int32Array(64).fill(50))];
+  },
+  'loading a policy': async () => Array.from({ length: 20 }, () => Policy.load(policyFolder)),
+  serving: async () => {
+    const policy = await Policy.load(policyFolder, { device: 'cpu' });
+    const server = await serve(policy, { port: 0 });
+    const remote = await RemotePolicy.connect(server.url);
+    const main = { data: reading.images.main, height: 64, width: 64 };
+    return Array.from({ length: 20 }, () => remote.infer({ ...reading, images: { main } }));
+  },
+  training: async () => {
+    const overrides = ['device=cpu', 'env.train.total_num_envs=4', 'algorithm.update_epoch=100000'];
+    const { config } = composeConfig({ recipe: 'tabletop', overrides });
+    const runDir = join(mkdtempSync(join(tmpdir(), 'dsrl-stage-')), 'run');
+    const trainer = new Trainer(config, { runDir });
+    const ended = (async () => {
+      for await (const event of trainer.run()) if (event.type === 'episode') break;
+    })();
+    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 1500))]);
+    process.on('exit', () => rmSync(join(runDir, '..'), { recursive: true, force: true }));
+    return [ended];
+  },
   'done with an update': async () => {
     await learner().update(1, filledReplay());
     return [];
@@ -87,6 +118,14 @@ if (end === 'worker') {
   await Promise.all(workers.map((worker) => new Promise((ready) => worker.on('message', ready))));
   await Promise.all(workers.map((worker) => worker.terminate()));
   console.log(JSON.stringify(await Promise.all(ends)));
+} else if (end === 'workers that end') {
+  // Each does its work, and ends by itself.
+  const data = { workerData: [library, stage, 'done'] };
+  const workers = Array.from({ length: 4 }, () => new Worker(new URL(import.meta.url), data));
+  const ends = workers.map((worker) => new Promise((resolve) => worker.on('exit', resolve)));
+  console.log(JSON.stringify(await Promise.all(ends)));
+} else if (end === 'done') {
+  await Promise.all(await STAGES[stage]());
 } else {
   const jobs = (await STAGES[stage]()) ?? [];
   for (const job of jobs) job.catch(() => {});

@@ -24,6 +24,10 @@ const STAGES = [
   'acting',
   'updating',
   'inferring',
+  'stepping',
+  'loading a policy',
+  'serving',
+  'training',
   'done with an update',
   'disposed of a policy',
 ];
@@ -33,7 +37,7 @@ test.each(STAGES)('process.exit() while %s ends with its code and no signal', as
   expect({ code, signal, stderr }).toEqual({ code: 7, signal: null, stderr: '' });
 });
 
-test.each(['updating', 'inferring'])(
+test.each(['updating', 'inferring', 'training'])(
   'an uncaught error while %s ends the program as any does',
   async (stage) => {
     const { code, signal, stderr } = await run(stage, 'throw');
@@ -47,7 +51,16 @@ test('what is under way is finished before a program ends by itself', async () =
   expect({ code, signal, stderr }).toEqual({ code: 7, signal: null, stderr: '' });
 });
 
-test.each(['acting', 'updating', 'inferring'])(
+test.each(['acting', 'stepping'])(
+  'four workers %s at once and then end by themselves, all of them',
+  async (stage) => {
+    const { code, signal, stdout, stderr } = await run(stage, 'workers that end');
+    expect({ code, signal, stderr }).toEqual({ code: 0, signal: null, stderr: '' });
+    expect(JSON.parse(stdout)).toEqual([0, 0, 0, 0]);
+  },
+);
+
+test.each(['acting', 'updating', 'inferring', 'stepping', 'training'])(
   'four workers that are terminated while %s end, and the process goes on',
   async (stage) => {
     const { code, signal, stdout, stderr } = await run(stage, 'worker');

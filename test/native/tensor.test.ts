@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { createRuntime, randomNormal, Tensor } from '../../lib/index.js';
+import { createRuntime, type DsrlError, randomNormal, Tensor } from '../../lib/index.js';
 
 const runtime = createRuntime({ device: 'cpu' });
 const counted = (...shape: number[]) => {
@@ -30,6 +30,22 @@ test('lengths that are none, devices that are not there and memory that ends are
     [huge, 'ERR_DSRL_OOM'],
   ];
   for (const [call, code] of cases) expect(error(call)).toMatchObject({ code });
+});
+
+test('memory that ends names the largest tensors that are alive, each storage once', () => {
+  const [large, small] = [counted(300, 1000), counted(2)];
+  const part = large.slice(0, 0, 1);
+  const failed = error(() => randomNormal(runtime, 0n, 'x', 0, 2 ** 30, 2 ** 30)) as DsrlError;
+  const listed = failed.message.split('the largest: ')[1] ?? '';
+  expect(listed.match(/\[300, 1000\] on cpu \(1\.1 MB\)|\[1, 1000\]/g)).toEqual([
+    '[300, 1000] on cpu (1.1 MB)',
+  ]);
+  expect(listed.indexOf('[300, 1000]')).toBeLessThan(listed.concat('[2]').indexOf('[2]'));
+  const { tensors } = runtime.memory();
+  expect(failed.message).toContain(`; ${tensors} live tensor handles hold `);
+  for (const tensor of [large, small, part]) tensor.dispose();
+  const after = error(() => randomNormal(runtime, 0n, 'x', 0, 2 ** 30, 2 ** 30)) as DsrlError;
+  expect(after.message).not.toContain('[300, 1000]');
 });
 
 describe('slice', () => {
@@ -148,13 +164,11 @@ describe('after dispose', () => {
   });
 });
 
-test('a handle that was sent to another thread is refused in words', () => {
-  const sent = structuredClone({ ...counted(1) }) as unknown as Tensor<'float32'>;
-  const rollout = () => runtime.binding.resizeFrames(sent.raw, 8);
-  expect(rollout).toThrow(
-    expect.objectContaining({
-      code: 'ERR_DSRL_HANDLE',
-      message: expect.stringContaining('handles are not sent between threads'),
-    }),
-  );
+test('what is no handle, and one of another kind, are refused in words', () => {
+  const cancellation = new runtime.binding.Cancellation() as unknown as Tensor['raw'];
+  for (const raw of [7 as never, cancellation]) {
+    expect(() => runtime.binding.resizeFrames(raw, 8)).toThrow(
+      expect.objectContaining({ code: 'ERR_DSRL_HANDLE', message: 'pictures is no such handle' }),
+    );
+  }
 });

@@ -12,5 +12,6 @@ export {
   type RemotePolicyOptions,
 } from './remote-policy.js';
 export { type ServeOptions, serve } from './serve.js';
-export { PolicyServer, type ServerOptions, type Service } from './server.js';
+export { PolicyServer, type Service } from './server.js';
+export { checkServer, type ServerOptions } from './server-options.js';
 export { WireClient } from './wire-client.js';

@@ -100,24 +100,28 @@ test.each([
   ['a server that says nothing', 'mute'],
   ['a server that is not there', 'none'],
   ['a server that answers no goodbye', 'rude'],
-])('after close() a process ends by itself: %s', async (_, kind) => {
-  const { url, server } = await mute();
-  if (kind === 'none') server.close();
-  const rude = await websockets((socket) => {
-    socket.send(encode({}));
-    socket.pause();
-  });
-  const program = `
+])(
+  'after close() a process ends by itself: %s',
+  async (_, kind) => {
+    const { url, server } = await mute();
+    if (kind === 'none') server.close();
+    const rude = await websockets((socket) => {
+      socket.send(encode({}));
+      socket.pause();
+    });
+    const program = `
     import { WireClient } from './dist/serve/index.js';
     const client = new WireClient(process.argv[1], { patienceMs: 1e9, connectTimeoutMs: 1e9 });
     client.connect().catch(({ code }) => console.log(code));
     setTimeout(() => { client.close(); console.log('closed'); }, 1500);
   `;
-  const words = ['--input-type=module', '-e', program, kind === 'rude' ? rude : url];
-  // Without an end of its own it is killed, and this rejects.
-  const { stdout } = await promisify(execFile)(process.execPath, words, { timeout: 20_000 });
-  expect(stdout).toBe(kind === 'rude' ? 'closed\n' : 'closed\nERR_DSRL_REMOTE_CLOSED\n');
-}, 30_000);
+    const words = ['--input-type=module', '-e', program, kind === 'rude' ? rude : url];
+    // Without an end of its own it is killed, and this rejects.
+    const { stdout } = await promisify(execFile)(process.execPath, words, { timeout: 20_000 });
+    expect(stdout).toBe(kind === 'rude' ? 'closed\n' : 'closed\nERR_DSRL_REMOTE_CLOSED\n');
+  },
+  30_000,
+);
 
 test('a server that answers no ping while it computes is waited for', async () => {
   let met = 0;

@@ -220,6 +220,18 @@ test('refused clients that never hang up hold no place', async () => {
   }
 });
 
+test.each([
+  [{ apiKey: 'ключ' }, 'ERR_DSRL_SERVE_KEY'],
+  [{ apiKey: 'two\nlines' }, 'ERR_DSRL_SERVE_KEY'],
+  [{ largestBatch: 0 }, 'ERR_DSRL_SERVE_LIMIT'],
+  [{ maxMessageBytes: 0 }, 'ERR_DSRL_SERVE_LIMIT'],
+  [{ maxClients: Number.POSITIVE_INFINITY }, 'ERR_DSRL_SERVE_LIMIT'],
+  [{ clientTimeoutMs: Number.NaN }, 'ERR_DSRL_SERVE_LIMIT'],
+  [{ batchWindowMs: 2 ** 31 }, 'ERR_DSRL_SERVE_LIMIT'],
+])('%o is refused before anything listens', async (options, code) => {
+  await expect(start(options)).rejects.toMatchObject({ code, exitCode: 2 });
+});
+
 test('a port that is none is an error before anything listens', async () => {
   await expect(start({ port: 70_000 })).rejects.toMatchObject({ code: 'ERR_DSRL_SERVE_PORT' });
 });

@@ -106,7 +106,7 @@ export class WireClient {
       const timer = setTimeout(() => {
         const greeted = socket.readyState === WebSocket.OPEN;
         const what = greeted ? 'sent no metadata' : 'did not answer';
-        why = new LateServer(`the server ${what} within ${connectTimeoutMs} ms`);
+        why = new Refusal(`the server ${what} within ${connectTimeoutMs} ms`, LATE);
         end();
       }, connectTimeoutMs);
       const settle = () => {
@@ -114,20 +114,28 @@ export class WireClient {
         stop.removeEventListener('abort', end);
       };
       socket.once('unexpected-response', (_, response) => {
-        why = new Error(`the server answered ${response.statusCode} ${response.statusMessage}`);
+        const { statusCode = 0, statusMessage } = response;
+        why = new Refusal(
+          `the server answered ${statusCode} ${statusMessage}`,
+          STATUS_HINTS[statusCode],
+        );
         end();
       });
       socket.on('error', (error) => {
         why ??= error;
       });
-      socket.once('close', () => {
+      socket.once('close', (code) => {
         settle();
         const reason = why instanceof Error ? why.message : 'the connection was closed';
-        const hint = why instanceof LateServer ? LATE : undefined;
+        const hint = why instanceof Refusal ? why.hint : undefined;
         reject(failure('UNREACHABLE', `${url}: ${reason}`, why, hint));
         if (this.socket !== socket) return;
         this.socket = null;
-        this.lose(failure('DISCONNECTED', `${url}: the connection ended during a request`));
+        this.lose(
+          code === TOO_LARGE
+            ? failure('FAILED', `${url}: the request is larger than the server takes`, why, LARGE)
+            : failure('DISCONNECTED', `${url}: the connection ended during a request`),
+        );
       });
       socket.once('message', (data: Buffer, isBinary) => {
         if (stop.aborted || why !== null) return;
@@ -183,11 +191,28 @@ const HINTS: Record<Failure, string> = {
   CLOSED: 'connect again with `RemotePolicy.connect(url)`',
 };
 
+/** A reason that asks for a hint of its own. */
+class Refusal extends Error {
+  constructor(
+    message: string,
+    readonly hint: string | undefined,
+  ) {
+    super(message);
+  }
+}
+
 const LATE =
   'see that an openpi server listens there; one that computes for others needs a larger ' +
   '`connectTimeoutMs`, or `patienceMs` to be tried again';
 
-class LateServer extends Error {}
+/** What a server answers in place of opening the websocket. */
+const STATUS_HINTS: Record<number, string> = {
+  401: 'give the key of the server as `apiKey`',
+  503: 'the server has all the clients that it admits: give `patienceMs`, or raise its --max-clients',
+};
+
+const TOO_LARGE = 1009;
+const LARGE = 'send smaller pictures, or raise `--max-message-bytes` of `dsrl-native serve`';
 
 function failure(
   kind: Failure,

@@ -75,6 +75,7 @@ test('a wrong key is refused before the websocket opens', async () => {
     await expect(client(server, { apiKey }).request(null)).rejects.toMatchObject({
       code: 'ERR_DSRL_REMOTE_UNREACHABLE',
       message: expect.stringContaining('401'),
+      hint: expect.stringContaining('`apiKey`'),
     });
   }
 });
@@ -170,6 +171,16 @@ test('a message beyond the limit closes the connection, and the server goes on',
   expect(actionsOf(await client(server).request(observation([1, 2])))).toEqual([12, 1, 2, 1]);
 });
 
+test('a client is told that its request was too large, not to ask again', async () => {
+  const { server } = await start({ maxMessageBytes: 4096 });
+  const asked = client(server).request({ large: new Uint8Array(5_000) });
+  await expect(asked).rejects.toMatchObject({
+    code: 'ERR_DSRL_REMOTE_FAILED',
+    message: expect.stringContaining('larger than the server takes'),
+    hint: expect.stringContaining('--max-message-bytes'),
+  });
+});
+
 test('requests that come in one packet are answered in their order', async () => {
   const { server, batches } = await start({}, 100);
   const made = client(server);
@@ -240,7 +251,10 @@ test('one client more than the limit is refused, and a place is free again', asy
   const { server } = await start({ maxClients: 2 });
   const first = client(server);
   await Promise.all([first.connect(), client(server).connect()]);
-  await expect(client(server).connect()).rejects.toThrow('503');
+  await expect(client(server).connect()).rejects.toMatchObject({
+    message: expect.stringContaining('503'),
+    hint: expect.stringContaining('--max-clients'),
+  });
   first.close();
   await expect.poll(() => server.clients).toBe(1);
   await client(server).connect();

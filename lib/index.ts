@@ -2,7 +2,12 @@
  * The public API. Importing it loads no torch: `createRuntime` does that.
  */
 
-export type { ActingChunk, ActingObservation, ActingPolicy } from './acting-policy.js';
+export type {
+  ActingChunk,
+  ActingObservation,
+  ActingPicture,
+  ActingPolicy,
+} from './acting-policy.js';
 export {
   type Composed,
   type ComposeRequest,

@@ -20,9 +20,9 @@ const FLOORS = [
   ['index.ts'],
   ['train'],
   ['envs', 'policy', 'log', 'serve', 'config'],
+  ['acting-policy.ts'],
   ['native'],
   ['torch'],
-  ['acting-policy.ts'],
   ['deadline.ts', 'signal.ts', 'folder.ts'],
   ['errors.ts'],
 ];

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { UsageError } from '../errors.js';
+import type { ServerOptions } from '../serve/index.js';
 import { parseCommand, usageError, wholeNumber } from './arguments.js';
 
 const HELP = `Usage: dsrl-native serve <run | checkpoint | policy> [options]
@@ -13,7 +14,10 @@ its agent steers it. Ctrl-C answers what is being computed, then ends.
   --port PORT            8000; 0 takes a free one
   --api-key-file FILE    clients have to send what stands in it: Authorization: Api-Key <key>
   --batch-window-ms MS   how long to wait for more requests that share a computation (0)
-  --max-clients N        64
+  --largest-batch N      requests that share one at most (16)
+  --max-clients N        64; one more is answered 503
+  --max-message-bytes N  67108864; a larger request closes its connection with 1009
+  --client-timeout-ms MS how long a client may take to shake hands or to read an answer (10000)
   --policy DIR           the frozen policy of a checkpoint, where it has moved
   --device D             auto, cpu, cuda or cuda:N
   -h, --help
@@ -28,7 +32,10 @@ const OPTIONS = {
   port: { type: 'string' },
   'api-key-file': { type: 'string' },
   'batch-window-ms': { type: 'string' },
+  'largest-batch': { type: 'string' },
   'max-clients': { type: 'string' },
+  'max-message-bytes': { type: 'string' },
+  'client-timeout-ms': { type: 'string' },
   policy: { type: 'string' },
   device: { type: 'string' },
 } as const;
@@ -44,17 +51,10 @@ export async function runServe(argv: string[]): Promise<number> {
   if (folder === undefined) throw usageError('serve', 'no run, checkpoint or policy folder');
   if (surplus.length > 0) throw usageError('serve', `\`${surplus[0]}\` is one folder too many`);
   const { Policy } = await import('../policy/index.js');
-  const { serve } = await import('../serve/index.js');
+  const { checkServer, serve } = await import('../serve/index.js');
   const { stoppable } = await import('./signals.js');
-  const number = (name: 'port' | 'batch-window-ms' | 'max-clients', usual: string) =>
-    wholeNumber('serve', name, values[name] ?? usual, 0);
-  const options = {
-    host: values.host,
-    port: number('port', '8000'),
-    batchWindowMs: number('batch-window-ms', '0'),
-    maxClients: number('max-clients', '64'),
-    apiKey: values['api-key-file'] === undefined ? undefined : readKey(values['api-key-file']),
-  };
+  const options = serverOptions(values);
+  checkServer(options); // before a policy is read for a minute
   const { device = 'auto', policy: frozen } = values;
   const policy = await Policy.load(folder, { device, ...(frozen && { policy: frozen }) });
   const server = await serve(policy, options);
@@ -74,6 +74,26 @@ export async function runServe(argv: string[]): Promise<number> {
   policy.dispose();
   if (stopped !== null) throw stopped;
   return 0;
+}
+
+type Words = Partial<Record<keyof typeof OPTIONS, string>>;
+
+function serverOptions(values: Words): ServerOptions {
+  const number = (name: keyof typeof OPTIONS, least = 0) => {
+    const text = values[name];
+    return text === undefined ? undefined : wholeNumber('serve', name, text, least);
+  };
+  const keyFile = values['api-key-file'];
+  return {
+    host: values.host,
+    port: number('port'),
+    batchWindowMs: number('batch-window-ms'),
+    largestBatch: number('largest-batch', 1),
+    maxClients: number('max-clients', 1),
+    maxMessageBytes: number('max-message-bytes', 1_024),
+    clientTimeoutMs: number('client-timeout-ms', 1),
+    apiKey: keyFile === undefined ? undefined : readKey(keyFile),
+  };
 }
 
 function readKey(file: string): string {

@@ -31,7 +31,7 @@ export interface PolicyLoadOptions {
 }
 
 interface CallOptions {
-  /** Euler steps of the flow; those of training or the policy's own unless given. */
+  /** Euler steps of the flow, 1 to 1,000; those of training or the policy's own unless given. */
   numSteps?: number;
   /** Of a steered policy: false draws from the agent's distribution; true, the default, its mean */
   deterministic?: boolean;

@@ -4,6 +4,12 @@ import { contradictions } from './contradictions.js';
 /** The only format of policy.json that this version reads. */
 export const FORMAT = 'dsrl-native-policy/1';
 
+/**
+ * Euler steps of one call: flows take 4 to 50. Whoever asks for more by mistake would hold the
+ * inference thread, and `inferSync` the event loop, for minutes.
+ */
+export const MOST_STEPS = 1_000;
+
 const count = z.int().min(1);
 const finite = z.number();
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'has to be 64 hexadecimal digits');
@@ -67,7 +73,7 @@ export const contract = z
     state_dim: count,
     action_dim: count,
     /** Euler steps unless the caller says otherwise. */
-    num_steps: count,
+    num_steps: count.max(MOST_STEPS),
     /** Of the weights and the cached keys and values; inputs and outputs are float32 always. */
     precision: z.enum(['float32', 'bfloat16']),
     /** Arithmetic of the rotary embedding and kind of the attention, for information. */

@@ -8,6 +8,8 @@ export interface PolicyMetadata {
     readonly images: Readonly<
       Record<string, { dtype: 'uint8'; shape: readonly [number | null, number | null, 3] }>
     >;
+    /** Height and width of a picture that is given as bytes alone. */
+    readonly imageSize: number;
     readonly state: { readonly dtype: 'float32'; readonly shape: readonly [number] };
     /** Tokens of a prompt that are looked at, and the prompts that need no tokenizer. */
     readonly prompt: { readonly maxTokens: number; readonly known: readonly string[] };
@@ -35,6 +37,7 @@ export function metadataOf(contract: PolicyContract): PolicyMetadata {
     name: contract.name,
     observation: {
       images: Object.fromEntries(cameras.map((camera) => [camera, picture])),
+      imageSize: image_size,
       state: { dtype: 'float32', shape: [contract.state_dim] },
       prompt: { maxTokens: contract.prompt_length, known: Object.keys(contract.prompts) },
       ...(contract.observation_keys && { keys: contract.observation_keys }),

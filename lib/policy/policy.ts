@@ -2,7 +2,7 @@ import { PolicyError, UsageError } from '../errors.js';
 import { NativePolicy, type PolicyNoise, type Runtime, type Tensor } from '../native/index.js';
 import { type Abortable, abortable } from '../signal.js';
 import { openArtefact, type PolicyArtefact, readArtefact } from './artefact.js';
-import type { PolicyContract } from './contract.js';
+import { MOST_STEPS, type PolicyContract } from './contract.js';
 import { nativeSpec } from './native-spec.js';
 import { checkObservation, type PolicyObservation } from './observation.js';
 import { PromptTable } from './prompts.js';
@@ -127,7 +127,7 @@ export class FrozenPolicy implements Disposable {
    * @param noise float32 [B * M, noise_dim], used for all of the horizon, or
    *   [B * M, H, noise_dim], M noises for each observation, those of one observation adjacent. They
    *   cost one pass over pictures and prompt.
-   * @param numSteps those of policy.json unless given
+   * @param numSteps 1 to 1,000; those of policy.json unless given
    * @param options an abort stops between two Euler steps
    * @returns float32 [B * M, H, action_dim]
    * @throws PolicyError ERR_DSRL_POLICY_CONTRACT where the observation is not what it was made for,
@@ -196,9 +196,9 @@ export class FrozenPolicy implements Disposable {
   }
 
   private checkSteps(numSteps: number): void {
-    if (Number.isInteger(numSteps) && numSteps >= 1) return;
+    if (Number.isInteger(numSteps) && numSteps >= 1 && numSteps <= MOST_STEPS) return;
     throw new UsageError('ERR_DSRL_NUM_STEPS', `${numSteps} Euler steps cannot be taken`, {
-      hint: `give a whole number of at least 1, or none for ${this.metadata.num_steps}`,
+      hint: `give a whole number from 1 to ${MOST_STEPS}, or none for ${this.metadata.num_steps}`,
     });
   }
 

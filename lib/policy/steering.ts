@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { PolicyError } from '../errors.js';
 import { Agent, type AgentNoise, type NetworkSizes, type Runtime } from '../native/index.js';
+import { MOST_STEPS } from './contract.js';
 
 /** In every checkpoint: what makes it a policy that needs no configuration. */
 const FILE = 'steering.json';
@@ -35,7 +36,7 @@ const schema = z.strictObject({
   /** Actions of a chunk that were executed in training, of the policy's horizon. */
   chunk: z.int().min(1),
   /** Euler steps of the flow in training. */
-  num_steps: z.int().min(1).nullable(),
+  num_steps: z.int().min(1).max(MOST_STEPS).nullable(),
 });
 
 export type SteeringFile = Omit<z.output<typeof schema>, 'format'>;

@@ -1,3 +1,4 @@
+export type { ConnectOptions } from './connect-options.js';
 export { decode, type Packable } from './decode.js';
 export { encode } from './encode.js';
 export { NdArray, type NumericArray } from './ndarray.js';
@@ -11,5 +12,6 @@ export {
   type RemotePolicyOptions,
 } from './remote-policy.js';
 export { type ServeOptions, serve } from './serve.js';
-export { PolicyServer, type ServerOptions, type Service } from './server.js';
-export { type ConnectOptions, WireClient } from './wire-client.js';
+export { PolicyServer, type Service } from './server.js';
+export { checkServer, type ServerOptions } from './server-options.js';
+export { WireClient } from './wire-client.js';

@@ -14,6 +14,8 @@ export interface ServablePolicy {
       readonly images: Readonly<Record<string, unknown>>;
       readonly state: { readonly shape: readonly [number] };
       readonly keys?: ObservationKeys;
+      /** Height and width of a picture that is bytes alone, which clients are told. */
+      readonly imageSize?: number;
     };
     readonly actions: { readonly shape: readonly [number, number] };
   };
@@ -45,6 +47,7 @@ export function policyService(
       action_horizon: horizon,
       action_dim: actionDim,
       state_dim: observation.state.shape[0],
+      ...(observation.imageSize !== undefined && { image_size: observation.imageSize }),
       keys: { images: keys.images, state: keys.state, prompt: keys.prompt },
     },
     read: (request) => readObservation(request, keys),

@@ -1,6 +1,7 @@
 import type { ObservationKeys } from './openpi-keys.js';
 import { policyService, type ServablePolicy } from './policy-service.js';
-import { PolicyServer, type ServerOptions } from './server.js';
+import { PolicyServer } from './server.js';
+import type { ServerOptions } from './server-options.js';
 
 /** How and where a policy is served. */
 export interface ServeOptions extends ServerOptions {
@@ -15,7 +16,10 @@ export interface ServeOptions extends ServerOptions {
  *     const server = await serve(policy, { port: 8000 });
  *     console.log(server.url);
  *
- * @throws UsageError ERR_DSRL_SERVE_KEY for another host than loopback without a key
+ * Requests carry observations only: how many steps the flow takes, and what noise, is the server's.
+ *
+ * @throws UsageError ERR_DSRL_SERVE_KEY for another host than loopback without a key, _PORT,
+ *   _LIMIT
  * @throws EnvironmentSetupError ERR_DSRL_SERVE_LISTEN where the address is taken or not ours
  */
 export function serve(policy: ServablePolicy, options: ServeOptions = {}): Promise<PolicyServer> {

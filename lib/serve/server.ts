@@ -3,11 +3,12 @@ import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'n
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import { EnvironmentSetupError, RuntimeFailure, UsageError } from '../errors.js';
+import { EnvironmentSetupError, RuntimeFailure } from '../errors.js';
 import { type Abortable, unlessAborted } from '../signal.js';
 import { Batcher } from './batcher.js';
 import { ClientSession } from './client-session.js';
 import type { Packable } from './decode.js';
+import { checkServer, type ServerOptions } from './server-options.js';
 
 /** What is served: requests of this protocol in, maps with `actions` out. */
 export interface Service<Observation> {
@@ -25,32 +26,7 @@ export interface Service<Observation> {
   ): Promise<Record<string, Packable>[]>;
 }
 
-/** Where to listen, whom to admit, and what is bounded. */
-export interface ServerOptions {
-  /** Default 127.0.0.1; anything but loopback needs `apiKey`. */
-  host?: string | undefined;
-  /** Default 8000, openpi's; 0 takes a free one. */
-  port?: number | undefined;
-  /** Clients send it as `Authorization: Api-Key <key>`. */
-  apiKey?: string | undefined;
-  /** Default 0: requests that arrive while a batch is computed form the next one. */
-  batchWindowMs?: number | undefined;
-  /** Default 16 requests. */
-  largestBatch?: number | undefined;
-  /** Default 64; one more is refused with 503. */
-  maxClients?: number | undefined;
-  /** Default 64 MiB; a larger frame closes the connection with 1009. */
-  maxMessageBytes?: number | undefined;
-  /** How long a client may take to read an answer, and to finish its handshake; default 10 s. */
-  clientTimeoutMs?: number | undefined;
-  /** Failures of the policy itself, which clients do not see; default: stderr. */
-  onFailure?: ((error: unknown) => void) | undefined;
-  /** Aborted: the server closes as by `close()`. */
-  signal?: AbortSignal | undefined;
-}
-
 const PING_INTERVAL_MS = 20_000;
-const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 
 /**
  * Serves a policy over openpi's websocket protocol: metadata first, then msgpack requests and
@@ -70,12 +46,15 @@ export class PolicyServer {
   ) {
     const { clientTimeoutMs = 10_000, maxMessageBytes = 64 << 20, maxClients = 64 } = options;
     const onFailure = options.onFailure ?? ((error) => console.error(error));
-    const sockets = new WebSocketServer({
+    const settings = {
       noServer: true,
       perMessageDeflate: false, // as openpi's client asks: pictures do not compress in time
       maxPayload: maxMessageBytes,
       clientTracking: false,
-    });
+      // One that does not answer a goodbye holds its place no longer than one that does not read.
+      closeTimeout: clientTimeoutMs,
+    };
+    const sockets = new WebSocketServer(settings);
     this.http = createServer(
       {
         headersTimeout: clientTimeoutMs,
@@ -113,7 +92,8 @@ export class PolicyServer {
   /**
    * Starts to listen.
    *
-   * @throws UsageError ERR_DSRL_SERVE_KEY for another host than loopback without a key, _PORT
+   * @throws UsageError ERR_DSRL_SERVE_KEY for another host than loopback without a key, or a key
+   *   that no header can carry; _PORT; _LIMIT for a bound that is none
    * @throws EnvironmentSetupError ERR_DSRL_SERVE_LISTEN where the address is taken or not ours
    */
   static async listen<Observation>(
@@ -123,27 +103,12 @@ export class PolicyServer {
     const {
       host = '127.0.0.1',
       port = 8000,
-      apiKey,
       batchWindowMs = 0,
       largestBatch = 16,
       signal,
     } = options;
     signal?.throwIfAborted();
-    if (apiKey === '') {
-      throw new UsageError('ERR_DSRL_SERVE_KEY', 'the API key is empty: no client could send it', {
-        hint: 'give another one, or none on 127.0.0.1',
-      });
-    }
-    if (!LOOPBACK.has(host) && !apiKey) {
-      throw new UsageError('ERR_DSRL_SERVE_KEY', `serving on ${host} without an API key`, {
-        hint: 'give a key (`--api-key-file FILE`), or serve on 127.0.0.1',
-      });
-    }
-    if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-      throw new UsageError('ERR_DSRL_SERVE_PORT', `${port} is no port`, {
-        hint: 'give a whole number from 0, which takes a free one, to 65535',
-      });
-    }
+    checkServer(options);
     const ended = new AbortController();
     const compute = (batch: Observation[]) => service.infer(batch, { signal: ended.signal });
     const batcher = new Batcher(compute, { windowMs: batchWindowMs, largest: largestBatch });

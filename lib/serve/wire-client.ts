@@ -2,22 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { RuntimeFailure } from '../errors.js';
 import { unlessAborted } from '../signal.js';
+import { type ConnectOptions, checkConnect } from './connect-options.js';
 import { decode, type Packable } from './decode.js';
 import { encode } from './encode.js';
-
-export interface ConnectOptions {
-  /** Sent as `Authorization: Api-Key <key>`. */
-  apiKey?: string | undefined;
-  /** How long to go on trying a server that is not there (yet); default 0: one attempt. */
-  patienceMs?: number | undefined;
-  /**
-   * Default 60,000: a connection on which nothing comes for so long, not even the answer to a ping,
-   * is given up, and the requests under way with it.
-   */
-  silenceMs?: number | undefined;
-  /** Ends the attempts to connect. */
-  signal?: AbortSignal | undefined;
-}
+import { giveUpInSilence } from './silence.js';
 
 interface Pending {
   resolve(answer: Packable): void;
@@ -26,6 +14,8 @@ interface Pending {
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
+/** How long the server may take to answer a goodbye: ws would hold the process for 30 s. */
+const GOODBYE_MS = 1_000;
 
 /**
  * The client's end of openpi's protocol. Answers come in the order of the requests; a request whose
@@ -37,14 +27,22 @@ export class WireClient {
   private socket: WebSocket | null = null;
   private connecting: Promise<WebSocket> | null = null;
   private readonly pending: Pending[] = [];
-  private closed = false;
+  private readonly closed = new AbortController();
+  /** Aborted: no attempt to connect goes on. */
+  private readonly stop: AbortSignal;
   /** What the server said of itself when it was last connected. */
   metadata: Packable = null;
 
+  /** @throws UsageError ERR_DSRL_REMOTE_URL, _OPTION */
   constructor(
     private readonly url: string,
     private readonly options: ConnectOptions,
-  ) {}
+  ) {
+    checkConnect(url, options);
+    const { signal } = options;
+    const closed = this.closed.signal;
+    this.stop = signal === undefined ? closed : AbortSignal.any([closed, signal]);
+  }
 
   /** @throws RuntimeFailure ERR_DSRL_REMOTE_{UNREACHABLE, FAILED, DISCONNECTED, CLOSED} */
   async request(message: Packable, signal?: AbortSignal): Promise<Packable> {
@@ -52,6 +50,7 @@ export class WireClient {
     // First: a message that cannot be written must not take a place among those that wait.
     const frame = encode(message);
     const socket = await unlessAborted(signal, this.connect());
+    this.closed.signal.throwIfAborted();
     if (socket !== this.socket) throw failure('DISCONNECTED', `${this.url}: the server hung up`);
     const answer = new Promise<Packable>((resolve, reject) => {
       this.pending.push({ resolve, reject });
@@ -62,7 +61,7 @@ export class WireClient {
 
   /** Connects unless it is connected. */
   connect(): Promise<WebSocket> {
-    if (this.closed) return Promise.reject(failure('CLOSED', `${this.url}: the client is closed`));
+    if (this.closed.signal.aborted) return Promise.reject(this.closed.signal.reason);
     if (this.socket?.readyState === WebSocket.OPEN) return Promise.resolve(this.socket);
     this.connecting ??= this.attempt().finally(() => {
       this.connecting = null;
@@ -70,90 +69,96 @@ export class WireClient {
     return this.connecting;
   }
 
-  /** Ends the connection; requests under way are rejected. */
+  /** Ends the connection, or the attempt to make one; requests under way are rejected. */
   close(): void {
-    this.closed = true;
+    const error = failure('CLOSED', `${this.url}: the client was closed`);
+    this.closed.abort(error);
     this.socket?.close(1000);
-    this.lose(failure('CLOSED', `${this.url}: the client was closed`));
+    this.lose(error);
   }
 
   private async attempt(): Promise<WebSocket> {
-    const { patienceMs = 0, signal } = this.options;
-    const deadline = performance.now() + patienceMs;
+    const { stop } = this;
+    const deadline = performance.now() + (this.options.patienceMs ?? 0);
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
-      signal?.throwIfAborted();
+      stop.throwIfAborted();
       try {
         return await this.open();
       } catch (error) {
-        signal?.throwIfAborted();
-        if (performance.now() + pause > deadline || this.closed) throw error;
+        stop.throwIfAborted();
+        if (performance.now() + pause > deadline) throw error;
       }
-      await unlessAborted(signal, sleep(pause));
+      await sleep(pause, undefined, { signal: stop }).catch(() => {});
     }
   }
 
   /** Resolves with the first message, the metadata. */
   private open(): Promise<WebSocket> {
-    const { apiKey, signal } = this.options;
+    const { url, stop } = this;
+    const { apiKey, connectTimeoutMs = 10_000 } = this.options;
     const headers = apiKey === undefined ? {} : { Authorization: `Api-Key ${apiKey}` };
     return new Promise((resolve, reject) => {
-      const socket = new WebSocket(this.url, { headers, perMessageDeflate: false });
-      const stop = () => socket.terminate();
-      signal?.addEventListener('abort', stop, { once: true });
+      const settings = { headers, perMessageDeflate: false, closeTimeout: GOODBYE_MS };
+      const socket = new WebSocket(url, settings);
       let why: unknown = null;
+      const end = () => socket.terminate();
+      stop.addEventListener('abort', end, { once: true });
+      const timer = setTimeout(() => {
+        const greeted = socket.readyState === WebSocket.OPEN;
+        const what = greeted ? 'sent no metadata' : 'did not answer';
+        why = new Refusal(`the server ${what} within ${connectTimeoutMs} ms`, LATE);
+        end();
+      }, connectTimeoutMs);
+      const settle = () => {
+        clearTimeout(timer);
+        stop.removeEventListener('abort', end);
+      };
       socket.once('unexpected-response', (_, response) => {
-        why = new Error(`the server answered ${response.statusCode} ${response.statusMessage}`);
-        socket.terminate();
+        const { statusCode = 0, statusMessage } = response;
+        why = new Refusal(
+          `the server answered ${statusCode} ${statusMessage}`,
+          STATUS_HINTS[statusCode],
+        );
+        end();
       });
       socket.on('error', (error) => {
         why ??= error;
       });
-      socket.once('close', () => {
-        signal?.removeEventListener('abort', stop);
+      socket.once('close', (code) => {
+        settle();
         const reason = why instanceof Error ? why.message : 'the connection was closed';
-        reject(failure('UNREACHABLE', `${this.url}: ${reason}`, why));
+        const hint = why instanceof Refusal ? why.hint : undefined;
+        reject(failure('UNREACHABLE', `${url}: ${reason}`, why, hint));
         if (this.socket !== socket) return;
         this.socket = null;
-        this.lose(failure('DISCONNECTED', `${this.url}: the connection ended during a request`));
+        this.lose(
+          code === TOO_LARGE
+            ? failure('FAILED', `${url}: the request is larger than the server takes`, why, LARGE)
+            : failure('DISCONNECTED', `${url}: the connection ended during a request`),
+        );
       });
-      socket.once('message', (data: Buffer) => {
+      socket.once('message', (data: Buffer, isBinary) => {
+        if (stop.aborted || why !== null) return;
         try {
+          if (!isBinary) throw new Error(`the server greets with a text, ${start(data)}`);
           this.metadata = decode(data);
         } catch (error) {
           why = error;
-          socket.terminate();
+          end();
           return;
         }
+        settle();
         socket.on('message', (reply: Buffer, isBinary) => {
           // What comes behind a text belongs to none of the requests of the next connection.
           if (this.socket === socket) this.receive(reply, isBinary);
         });
         this.socket = socket;
-        this.watch(socket);
-        signal?.removeEventListener('abort', stop);
+        const { silenceMs = 60_000, answerSilenceMs = 600_000 } = this.options;
+        const isWaiting = () => this.socket === socket && this.pending.length > 0;
+        giveUpInSilence(socket, isWaiting, { silenceMs, answerSilenceMs });
         resolve(socket);
       });
     });
-  }
-
-  /**
-   * A server that lost its power, or a robot that left the network, closes no connection: without
-   * this, requests would go into it, unanswered, for a quarter of an hour.
-   */
-  private watch(socket: WebSocket): void {
-    const { silenceMs = 60_000 } = this.options;
-    let heard = performance.now();
-    const hear = () => {
-      heard = performance.now();
-    };
-    socket.on('pong', hear);
-    socket.on('ping', hear);
-    socket.on('message', hear);
-    const timer = setInterval(() => {
-      if (performance.now() - heard > silenceMs) socket.terminate();
-      else socket.ping();
-    }, silenceMs / 3).unref();
-    socket.once('close', () => clearInterval(timer));
   }
 
   private receive(data: Buffer, isBinary: boolean): void {
@@ -186,6 +191,39 @@ const HINTS: Record<Failure, string> = {
   CLOSED: 'connect again with `RemotePolicy.connect(url)`',
 };
 
-function failure(kind: Failure, message: string, cause?: unknown): RuntimeFailure {
-  return new RuntimeFailure(`ERR_DSRL_REMOTE_${kind}`, message, { hint: HINTS[kind], cause });
+/** A reason that asks for a hint of its own. */
+class Refusal extends Error {
+  constructor(
+    message: string,
+    readonly hint: string | undefined,
+  ) {
+    super(message);
+  }
+}
+
+const LATE =
+  'see that an openpi server listens there; one that computes for others needs a larger ' +
+  '`connectTimeoutMs`, or `patienceMs` to be tried again';
+
+/** What a server answers in place of opening the websocket. */
+const STATUS_HINTS: Record<number, string> = {
+  401: 'give the key of the server as `apiKey`',
+  503: 'the server has all the clients that it admits: give `patienceMs`, or raise its --max-clients',
+};
+
+const TOO_LARGE = 1009;
+const LARGE = 'send smaller pictures, or raise `--max-message-bytes` of `dsrl-native serve`';
+
+function failure(
+  kind: Failure,
+  message: string,
+  cause?: unknown,
+  hint: string = HINTS[kind],
+): RuntimeFailure {
+  return new RuntimeFailure(`ERR_DSRL_REMOTE_${kind}`, message, { hint, cause });
+}
+
+/** Of a text that may be long. */
+function start(data: Buffer): string {
+  return JSON.stringify(data.toString('utf8').slice(0, 80));
 }

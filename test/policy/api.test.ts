@@ -282,9 +282,12 @@ describe('an observation that does not fit names both sides', () => {
     expect(error.message).toContain('64 x 64 and 30 x 40');
   });
 
-  test.each([0, -1, 1.5, Number.NaN])('%s steps', async (numSteps) => {
+  test.each([0, -1, 1.5, Number.NaN, 1_001])('%s steps', async (numSteps) => {
     const error = await failure(policy.infer(observation(), { numSteps }));
     expect(error).toMatchObject({ code: 'ERR_DSRL_NUM_STEPS' });
+    const out = new Float32Array(HORIZON * ACTION);
+    const blocking = () => policy.inferSync(observation(), out, { numSteps });
+    expect(blocking).toThrow(expect.objectContaining({ code: 'ERR_DSRL_NUM_STEPS' }));
   });
 });
 

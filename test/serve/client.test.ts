@@ -71,7 +71,7 @@ test('a server that falls silent is given up, and the next request answered', as
   await once(between, 'listening');
   open.push({ close: () => between.close() });
   const { port } = between.address() as AddressInfo;
-  const made = client(`ws://127.0.0.1:${port}`, { silenceMs: 300 });
+  const made = client(`ws://127.0.0.1:${port}`, { silenceMs: 300, answerSilenceMs: 300 });
   await made.request(observation([1, 2]));
   await new Promise((resolve) => setTimeout(resolve, 600));
   await made.request(observation([1, 2])); // idle, and alive: pings are answered
@@ -154,7 +154,11 @@ test('what cannot be sent is an error, and the next answer is its own', async ()
 test.each([
   ['a state of null', { state: [1, null] }, /state\[1\] is null/],
   ['no prompt', { prompt: undefined }, /prompt is undefined/],
-  ['bytes without a size', { images: { main: new Uint8Array(12) } }, /picture of `main` is no/],
+  [
+    'bytes without a size',
+    { images: { main: new Uint8Array(12) } },
+    /`main` is 12 bytes without a size/,
+  ],
 ])('%s is refused as by a local policy', async (_, changes, message) => {
   const policy = await RemotePolicy.connect((await start()).url);
   open.push({ close: () => policy.dispose() });
@@ -164,6 +168,21 @@ test.each([
     code: 'ERR_DSRL_POLICY_CONTRACT',
     message: expect.stringMatching(message),
   });
+});
+
+test('a batch is answered in its order, and ends with the first that fails', async () => {
+  const server = await start();
+  const policy = await RemotePolicy.connect(server.url);
+  open.push({ close: () => policy.dispose() });
+  const images = { main: { data: new Uint8Array(12).fill(1), height: 2, width: 2 } };
+  const seen = (first: number) => ({ images, state: [first, 0], prompt: 'tidy' });
+  const chunks = await policy.inferBatch([seen(1), seen(2), seen(3)]);
+  expect(chunks.map(({ actions }) => actions[1])).toEqual([1, 2, 3]);
+  await expect(policy.inferBatch([seen(1), seen(13), seen(3)])).rejects.toMatchObject({
+    code: 'ERR_DSRL_REMOTE_FAILED',
+    message: expect.stringContaining('ERR_DSRL_WIRE_INTERNAL'),
+  });
+  expect((await policy.inferBatch([seen(4)]))[0]?.actions[1]).toBe(4);
 });
 
 test('actions of a server that are not finite go no further', async () => {

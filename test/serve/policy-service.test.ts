@@ -1,5 +1,13 @@
 import { afterAll, expect, test } from 'vitest';
-import { type ActingPolicy, Policy, policyService, RemotePolicy, serve } from '../../lib/index.js';
+import {
+  type ActingPolicy,
+  createRuntime,
+  Policy,
+  policyService,
+  RemotePolicy,
+  serve,
+  Tensor,
+} from '../../lib/index.js';
 import { decode, NdArray, type Packable, WireClient } from '../../lib/serve/index.js';
 import { editedPolicy } from '../support/policy.js';
 
@@ -50,6 +58,63 @@ test('a served policy gives the actions that a local one gives', async () => {
   if (served === undefined || second === undefined) return expect.fail('there were two answers');
   expect(served.shape).toEqual([5, 7]);
   expect(remote.metadata).toMatchObject({ name: 'tabletop', action_horizon: 5, action_dim: 7 });
+});
+
+test('pictures are taken in every form that a local policy takes', async () => {
+  using local = await Policy.load('policies/tabletop', { device: 'cpu', seed: 3 });
+  const other = await serve(local, { port: 0 });
+  try {
+    using remote = await RemotePolicy.connect(other.url);
+    using expected = await Policy.load('policies/tabletop', { device: 'cpu', seed: 3 });
+    using tensor = Tensor.from(createRuntime({ device: 'cpu' }), pixels, [64, 64, 3], 'uint8');
+    for (const main of [{ data: pixels, height: 64, width: 64 }, pixels, tensor]) {
+      const observation = { images: { main }, state, prompt: 'tidy' };
+      expect(await remote.infer(observation)).toEqual(await expected.infer(observation));
+    }
+    const short = remote.infer({ images: { main: pixels.subarray(3) }, state, prompt: 'tidy' });
+    await expect(short).rejects.toThrow('is 12285 bytes without a size; it takes 64 x 64 x 3');
+  } finally {
+    await other.close();
+  }
+});
+
+test('a batch is one chunk an observation, in order, near or far', async () => {
+  using remote = await RemotePolicy.connect(server.url);
+  const scene = (brightness: number) => {
+    return { images: { main: pixels.map((value) => value * brightness) }, state, prompt: 'tidy' };
+  };
+  const scenes = [scene(1), scene(0), scene(1)];
+  const act = async (policy: ActingPolicy) => policy.inferBatch(scenes);
+  await remote.prepare('tidy');
+  const chunks = await act(remote);
+  expect(chunks.map(({ shape }) => shape)).toEqual([
+    [5, 7],
+    [5, 7],
+    [5, 7],
+  ]);
+  expect(await remote.inferBatch([])).toEqual([]);
+  const answered = server.clients;
+  const wrong = { ...scene(1), prompt: 3 as never };
+  const reason = { code: 'ERR_DSRL_POLICY_CONTRACT' };
+  await expect(remote.inferBatch([scene(1), wrong])).rejects.toMatchObject(reason);
+  expect(server.clients).toBe(answered);
+  const signal = AbortSignal.abort(new Error('enough'));
+  await expect(remote.inferBatch(scenes, { signal })).rejects.toThrow('enough');
+});
+
+test.each(['noise', 'numSteps', 'deterministic'])('%s is refused, not left out', async (name) => {
+  using remote = await RemotePolicy.connect(server.url);
+  const observation = { images: { main: pixels }, state, prompt: 'tidy' };
+  const code = 'ERR_DSRL_REMOTE_OPTION';
+  const options = { [name]: 1 } as object;
+  await expect(remote.infer(observation, options)).rejects.toMatchObject({ code });
+  await expect(remote.inferBatch([observation], options)).rejects.toMatchObject({ code });
+});
+
+test('a request cannot choose the steps of the flow', async () => {
+  const service = policyService(policy);
+  const read = service.read(request({ num_steps: 1e9, numSteps: 1e9 }));
+  expect(Object.keys(read).sort()).toEqual(['images', 'prompt', 'state']);
 });
 
 test('pictures of any size are made fit as openpi makes them', async () => {

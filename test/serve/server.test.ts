@@ -75,6 +75,7 @@ test('a wrong key is refused before the websocket opens', async () => {
     await expect(client(server, { apiKey }).request(null)).rejects.toMatchObject({
       code: 'ERR_DSRL_REMOTE_UNREACHABLE',
       message: expect.stringContaining('401'),
+      hint: expect.stringContaining('`apiKey`'),
     });
   }
 });
@@ -170,6 +171,16 @@ test('a message beyond the limit closes the connection, and the server goes on',
   expect(actionsOf(await client(server).request(observation([1, 2])))).toEqual([12, 1, 2, 1]);
 });
 
+test('a client is told that its request was too large, not to ask again', async () => {
+  const { server } = await start({ maxMessageBytes: 4096 });
+  const asked = client(server).request({ large: new Uint8Array(5_000) });
+  await expect(asked).rejects.toMatchObject({
+    code: 'ERR_DSRL_REMOTE_FAILED',
+    message: expect.stringContaining('larger than the server takes'),
+    hint: expect.stringContaining('--max-message-bytes'),
+  });
+});
+
 test('requests that come in one packet are answered in their order', async () => {
   const { server, batches } = await start({}, 100);
   const made = client(server);
@@ -220,6 +231,18 @@ test('refused clients that never hang up hold no place', async () => {
   }
 });
 
+test.each([
+  [{ apiKey: 'ключ' }, 'ERR_DSRL_SERVE_KEY'],
+  [{ apiKey: 'two\nlines' }, 'ERR_DSRL_SERVE_KEY'],
+  [{ largestBatch: 0 }, 'ERR_DSRL_SERVE_LIMIT'],
+  [{ maxMessageBytes: 0 }, 'ERR_DSRL_SERVE_LIMIT'],
+  [{ maxClients: Number.POSITIVE_INFINITY }, 'ERR_DSRL_SERVE_LIMIT'],
+  [{ clientTimeoutMs: Number.NaN }, 'ERR_DSRL_SERVE_LIMIT'],
+  [{ batchWindowMs: 2 ** 31 }, 'ERR_DSRL_SERVE_LIMIT'],
+])('%o is refused before anything listens', async (options, code) => {
+  await expect(start(options)).rejects.toMatchObject({ code, exitCode: 2 });
+});
+
 test('a port that is none is an error before anything listens', async () => {
   await expect(start({ port: 70_000 })).rejects.toMatchObject({ code: 'ERR_DSRL_SERVE_PORT' });
 });
@@ -228,7 +251,10 @@ test('one client more than the limit is refused, and a place is free again', asy
   const { server } = await start({ maxClients: 2 });
   const first = client(server);
   await Promise.all([first.connect(), client(server).connect()]);
-  await expect(client(server).connect()).rejects.toThrow('503');
+  await expect(client(server).connect()).rejects.toMatchObject({
+    message: expect.stringContaining('503'),
+    hint: expect.stringContaining('--max-clients'),
+  });
   first.close();
   await expect.poll(() => server.clients).toBe(1);
   await client(server).connect();

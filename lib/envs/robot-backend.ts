@@ -49,6 +49,8 @@ export class RobotBackend implements VecEnvBackend {
   private lastTime = Number.NEGATIVE_INFINITY;
   private gate: { opened: Promise<void>; open(): void } | null = null;
   private pausedMs = 0;
+  /** A chunk or a reset is under way, which brings the robot to rest itself. */
+  private asked = false;
 
   constructor(
     private readonly robot: RobotEnvironment,
@@ -59,6 +61,11 @@ export class RobotBackend implements VecEnvBackend {
     this.actionDim = options.actionDim;
     this.signal = options.signal ?? new AbortController().signal;
     this.motion = new RobotRest(robot, options.stopDeadlineMs, (fault) => this.tell(fault));
+    // Between chunks nobody else would stop it before the checkpoint is written.
+    const rest = () => {
+      if (!this.asked) void this.motion.stop();
+    };
+    this.signal.addEventListener('abort', rest, { once: true });
   }
 
   prompt(task: number): string {
@@ -96,6 +103,15 @@ export class RobotBackend implements VecEnvBackend {
   }
 
   async restore(_env: number, task: number, trial: number): Promise<void> {
+    this.asked = true;
+    try {
+      await this.begin(task, trial);
+    } finally {
+      this.asked = false;
+    }
+  }
+
+  private async begin(task: number, trial: number): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       await this.waitAtGate();
       if (this.signal.aborted) return this.giveUpReset();
@@ -157,6 +173,7 @@ export class RobotBackend implements VecEnvBackend {
     const steps = limit[0] ?? 0;
     const values = Float32Array.from(actions.read() as Float32Array);
     let executed = 0;
+    this.asked = true;
     let fault = await this.pausedFault();
     while (fault === null && executed < steps && success[executed - 1] !== 1) {
       const action = values.slice(executed * this.actionDim, (executed + 1) * this.actionDim);
@@ -173,6 +190,7 @@ export class RobotBackend implements VecEnvBackend {
       await this.motion.stop();
       this.tell(fault);
     }
+    this.asked = false;
     return {
       observation: this.observe(),
       success,

@@ -11,6 +11,7 @@ export class RobotRest {
   /** Why the robot may be moving; null once its last `stop` has ended well. */
   private unrest: { cause: unknown } | null = null;
   private hanging = false;
+  private stopping: Promise<void> | null = null;
 
   constructor(
     private readonly robot: RobotEnvironment,
@@ -18,8 +19,15 @@ export class RobotRest {
     private readonly onFault: (fault: RobotFault) => void,
   ) {}
 
-  /** Never rejects: what went wrong is told, and `requireRest` throws it. */
-  async stop(): Promise<void> {
+  /** Never rejects: what went wrong is told, and `requireRest` throws it. One at a time. */
+  stop(): Promise<void> {
+    this.stopping ??= this.stopOnce().finally(() => {
+      this.stopping = null;
+    });
+    return this.stopping;
+  }
+
+  private async stopOnce(): Promise<void> {
     if (this.hanging) return;
     let timer: NodeJS.Timeout | undefined;
     try {

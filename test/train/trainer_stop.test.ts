@@ -118,6 +118,23 @@ describe('an abort', () => {
   });
 });
 
+test('between chunks the robot rests before the checkpoint is written', async () => {
+  const written: boolean[] = [];
+  class Watched extends SimulatedRobot {
+    override async stop() {
+      written.push(existsSync(last(runDir)));
+      await super.stop();
+    }
+  }
+  const overrides = ['runner.save_interval=1'];
+  const { trainer: training, runDir } = trainer(new Watched(), 50, { overrides });
+  for await (const { type } of training.run()) {
+    if (type === 'step') break; // its checkpoint is what comes next
+  }
+  expect(existsSync(last(runDir))).toBe(true);
+  expect(written[0]).toBe(false);
+});
+
 test('leaving the loop stops the training', async () => {
   const robot = new SimulatedRobot();
   for await (const event of trainer(robot, 50).trainer.run()) {

@@ -29,7 +29,7 @@ def shard(task: int, errand: int, opening: list[float]) -> dict[str, np.ndarray]
         "main": rng.integers(0, 256, (frames, 64, 64, 3), np.uint8),
         "wrist": rng.integers(0, 256, (frames, 64, 64, 3), np.uint8),
         "state": state,
-        "objects": rng.normal(size=(frames, 3, 3)).astype(np.float32),
+        "objects": np.tile(np.float32([[0.3, 0, 0], [0.2, 0, 0], [0, 0, 0]]), (frames, 1, 1)),
         "actions": rng.uniform(-1, 1, (frames, 8, 7)).astype(np.float32),
         "task": np.full(frames, task, np.int32),
         "errand": np.full(frames, errand, np.int32),
@@ -54,6 +54,16 @@ class FrameWeights(unittest.TestCase):
         weights = train_policy.frame_weights(frames).tolist()
         self.assertEqual(weights[:20], weights[20:])
         self.assertEqual(weights[:20], [2.0] * 4 + [1.0] * 4 + [2.0] * 12)
+
+    def test_a_bowl_in_the_air_near_the_plate_counts_most(self):
+        for errand in (0, 1):
+            frames = shard(0, errand, [0.08] * 40)
+            frames["objects"][20:, errand] += [0, 0, 0.1]  # lifted, far from the plate
+            frames["objects"][24:, errand, :2] = [0.07, 0]
+            frames["objects"][:4, 1 - errand] = [0.0, 0, 0.1]  # the other one is no matter
+            weights = train_policy.frame_weights(frames).tolist()
+            expected = [2.0] * 4 + [1.0] * 20 + [train_policy.PLACING_WEIGHT] * 16
+            self.assertEqual(weights, expected)
 
 
 class Hints(unittest.TestCase):

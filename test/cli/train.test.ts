@@ -233,7 +233,8 @@ describe('a signal', () => {
   // Hundreds of Euler steps make a chunk of seconds: both signals fall into one.
   test('twice ends at once, and the checkpoint before it stays', async () => {
     const slow = [
-      'actor.model.num_steps=2500',
+      'actor.model.num_steps=1000',
+      'env.train.total_num_envs=16',
       'env.train.max_steps_per_rollout_epoch=5',
       'runner.save_interval=1',
     ];

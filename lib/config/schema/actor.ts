@@ -37,7 +37,7 @@ const openpi = block({
   config_name: honoured(text().optional(), "the policy's openpi configuration", "the policy's own"),
   task: honoured(text().optional(), 'newer files: the variant of the policy', "the policy's own"),
   num_steps: honoured(
-    whole(1).optional(),
+    whole(1, 1000).optional(),
     'the same as `actor.model.num_steps`',
     '`actor.model.num_steps`',
   ),
@@ -109,7 +109,7 @@ const model = block({
     'the kind of the frozen policy',
   ),
   num_action_chunks: honoured(whole(1).default(10), 'actions that run open loop in one decision'),
-  num_steps: honoured(whole(1).default(4), "Euler steps of the policy's flow"),
+  num_steps: honoured(whole(1, 1000).default(4), "Euler steps of the policy's flow"),
   action_dim: honoured(whole(1).default(7), 'numbers of a robot action'),
   precision: fixedTyped(
     precision,

@@ -3,6 +3,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -53,6 +54,27 @@ export async function run(name, command, args, { hint, show = false, env, ...opt
     process.stderr.write(`${lines.join('\n')}\n  (the whole log: ${log})\n`);
   }
   throw new SetupError(`${name} failed: ${shown} ended with ${status}`, hint);
+}
+
+/**
+ * Runs our own command in the foreground; resolves to its exit code. Without `results` what it prints
+ * on stdout goes to stderr.
+ */
+export async function dsrlNative(words, { results = true } = {}) {
+  const program = join(root, 'bin', 'dsrl-native.js');
+  const output = results ? 'inherit' : 2;
+  const child = spawn(process.execPath, [program, ...words], {
+    stdio: ['inherit', output, 'inherit'],
+  });
+  // The terminal sends Ctrl-C to both: the command writes its checkpoint, this waits for it.
+  const waits = () => {};
+  const passesOn = () => child.kill('SIGTERM');
+  process.on('SIGINT', waits).on('SIGTERM', passesOn);
+  const code = await new Promise((resolve) => {
+    child.on('close', (code, signal) => resolve(code ?? 128 + constants.signals[signal]));
+  });
+  process.off('SIGINT', waits).off('SIGTERM', passesOn);
+  return code;
 }
 
 /** What a short command prints, or null when it cannot run or fails. */

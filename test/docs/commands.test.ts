@@ -115,11 +115,12 @@ const RUN_ELSEWHERE: Record<string, string> = {
     'test/libero/demonstrations.test.ts',
   'OMP_NUM_THREADS=1 python -m libero_small.train_policy --demonstrations DIR --out ../policies/libero_spatial_small':
     'python/libero_small/test_train_policy.py',
-  'node bench/libero_small.mjs --policy DIR --trials 16': 'bench/libero_small.mjs',
+  'node bench/libero_small.mjs --policy DIR --execute 4': 'bench/libero_small.mjs',
   'dsrl-native eval libero_spatial_small --policy-only --best-of 32': 'test/train/best_of.test.ts',
   'python libero/compare_replay.py TRACE REPLAY': 'test/libero/original.test.ts',
   'npm run quickstart': '.ci/full',
   'npm run quickstart -- seed=3': '.ci/full',
+  'npm run quickstart:libero': '.ci/full',
   'tensorboard --logdir ./logs': 'test/log/tfevents.test.ts',
   'node bench/libero.mjs --write': 'bench/libero.mjs',
   'node bench/tabletop_env.mjs': 'bench/tabletop_env.mjs',

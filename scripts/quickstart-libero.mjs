@@ -1,0 +1,24 @@
+// The quickstart on the real LIBERO-Spatial: sets everything up, LIBERO from its packages included,
+// then trains the small policy for it. Stopped and typed again, it goes on where it was.
+//
+//   npm run quickstart:libero -- seed=1
+//
+// stdout carries the command's results only; the set-up speaks on stderr.
+
+import { join } from 'node:path';
+import { dsrlNative, main, root } from './setup/steps.mjs';
+import { setup } from './setup.mjs';
+
+const RECIPE = 'libero_spatial_small';
+/** The first initial state of each of the recipe's tasks. */
+const FILMED = '0:0,2:0,8:0';
+
+await main(import.meta.url, async (args) => {
+  await setup();
+  process.exitCode = await dsrlNative(['libero', 'setup'], { results: false });
+  if (process.exitCode !== 0) return;
+  const seed = args.find((word) => word.startsWith('seed='))?.slice('seed='.length) ?? '0';
+  const run = join(root, 'logs', `${RECIPE}-quickstart-s${seed}`);
+  const words = ['quickstart', RECIPE, '--run-dir', run, '--video', FILMED];
+  process.exitCode = await dsrlNative([...words, ...args]);
+});

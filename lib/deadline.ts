@@ -12,6 +12,11 @@ export interface Limits {
   signal?: AbortSignal | undefined;
 }
 
+/** A timer of Node takes anything else for 1 ms: all would be late, for ever. */
+export function isDeadline(milliseconds: number): boolean {
+  return milliseconds > 0 && milliseconds < 2 ** 31;
+}
+
 /**
  * Runs `body` with a signal that aborts at the deadline too. Its answer is given if it is there by
  * then, and never later: a robot must not act on a picture of a second ago.
@@ -24,7 +29,7 @@ export async function withinDeadline<Answer>(
   body: (signal: AbortSignal | undefined) => Promise<Answer>,
 ): Promise<Answer | TimedOut> {
   if (deadlineMs === undefined) return body(signal);
-  if (!(deadlineMs > 0 && deadlineMs < 2 ** 31)) {
+  if (!isDeadline(deadlineMs)) {
     throw new UsageError('ERR_DSRL_DEADLINE', `${deadlineMs} ms are no deadline`, {
       hint: 'give a number of milliseconds above 0',
     });

@@ -16,6 +16,9 @@ const PLATE = 4;
 const HIGH = 1.0; // what is higher, and on no box, stands on cabinet or stove or in the drawer
 const STACKED = 0.04; // in the plane
 
+/** Where an object's x stands in an environment's saved state; y and z follow it. */
+const placeOf = (object: number) => FIRST_OBJECT + object * FREE_JOINT;
+
 /**
  * Moves the objects of each freshly restored environment.
  *
@@ -27,7 +30,7 @@ export function moveObjects(backend: LiberoBackend, luck: readonly (readonly num
   const size = saved.length / backend.numEnvs;
   for (const [env, numbers] of luck.entries()) {
     const offset = (i: number) => (2 * (numbers[i] ?? 0.5) - 1) * MOVED_BY;
-    const at = (object: number) => env * size + FIRST_OBJECT + object * FREE_JOINT;
+    const at = (object: number) => env * size + placeOf(object);
     const read = (object: number, axis: number) => saved[at(object) + axis] ?? 0;
     const stacked = (bowl: number) =>
       BOXES.some((box) => {
@@ -52,7 +55,7 @@ export function objectPlaces(backend: LiberoBackend): Float32Array[] {
   return Array.from({ length: backend.numEnvs }, (_, env) =>
     Float32Array.from(
       [...BOWLS, PLATE].flatMap((object) => {
-        const at = env * size + FIRST_OBJECT + object * FREE_JOINT;
+        const at = env * size + placeOf(object);
         return [...saved.subarray(at, at + 3)];
       }),
     ),

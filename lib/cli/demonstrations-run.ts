@@ -2,7 +2,7 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { EnvironmentSetupError } from '../errors.js';
-import { makeFolder } from '../log/files.js';
+import { makeFolder } from '../folder.js';
 import {
   createRuntime,
   LiberoBackend,
@@ -70,8 +70,9 @@ const SIDE = 64;
 const ENVIRONMENTS = 8;
 /**
  * What goes wrong on purpose, so that a policy sees how to recover. On its way, empty or with the
- * bowl, the hand is led astray in some direction, as far as a chunk of a policy's actions that did not
- * stop in time. While it grasps or lets go its translation is only disturbed: more would push the bowl.
+ * bowl, the hand is led astray in some direction, as far as a chunk of a policy's actions that did
+ * not stop in time. While it grasps or lets go its translation is only disturbed: more would push
+ * the bowl.
  */
 const STRAY = { begins: 0.03, longest: 10, spread: 1 } as const;
 const DISTURBED = { begins: 0.08, longest: 3, spread: 0.5 } as const;

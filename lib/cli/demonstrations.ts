@@ -6,10 +6,11 @@ const HELP = `Usage: dsrl-native debug demonstrations --out DIR [--tasks K,K,...
                                        [--gl KIND] [--bundle DIR]
 
 Records the scripted expert on LIBERO-Spatial, bimodal on purpose: in the same scene and under the
-same prompt it fetches the target with probability P, and otherwise the other bowl. Its steps carry
-bursts of noise, so that a policy sees how to recover; a frame is kept only if the H actions from it
-on are clean. An episode that fails is dropped. The scenes are not the evaluated ones: objects and
-plate of an initial state that LIBERO does not evaluate on are moved by up to 1.5 cm.
+same prompt it fetches the target with probability P, and otherwise the other bowl. Now and then
+its hand is led astray, so that a policy sees how to come back; a frame is kept only if the H
+actions from it on are clean. An episode that fails is dropped. The scenes are not the evaluated
+ones: objects and plate of an initial state that LIBERO does not evaluate on are moved by up to
+1.5 cm.
 
   --out DIR        gets demonstrations.json and a file a batch of episodes, safetensors:
                    main and wrist U8 [F, 64, 64, 3] (the reduced scene, upright), state F32 [F, 8],

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Config } from '../config/index.js';
-import { makeFolder, replaceFile } from '../log/files.js';
+import { makeFolder } from '../folder.js';
+import { replaceFile } from '../log/files.js';
 import type { EvaluationResult } from '../train/index.js';
 
 /**

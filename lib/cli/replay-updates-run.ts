@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DivergedError, EnvironmentSetupError, UsageError } from '../errors.js';
-import { makeFolder } from '../log/files.js';
+import { makeFolder } from '../folder.js';
 import { createRuntime, Learner, type UpdateRow } from '../native/index.js';
 import { readSettings } from './replay-updates-config.js';
 

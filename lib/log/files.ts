@@ -11,8 +11,6 @@ import {
 } from '../errors.js';
 import { makeFolder } from '../folder.js';
 
-export { makeFolder };
-
 /**
  * A file that only grows. Writes are synchronous on purpose: what `append` was given is with the
  * kernel when it returns, so a process that dies later cannot lose it, and nothing waits in a

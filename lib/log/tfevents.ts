@@ -1,8 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { makeFolder } from '../folder.js';
 import { maskedCrc32c } from './crc32c.js';
-import { AppendFile, makeFolder, opening } from './files.js';
+import { AppendFile, opening } from './files.js';
 
 /**
  * Writes TensorBoard event files. No package on npm does; the format is small:

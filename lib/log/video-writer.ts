@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join, parse } from 'node:path';
-import { makeFolder } from './files.js';
+import { makeFolder } from '../folder.js';
 import { findEncoder, type VideoEncoder, type VideoStream } from './video-encoder.js';
 import { evenSided, type Picture } from './video-picture.js';
 

@@ -11,7 +11,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { type Config, configToYaml } from '../config/index.js';
 import { DsrlError, EnvironmentSetupError, reasonOf, UsageError } from '../errors.js';
-import { makeFolder } from '../log/files.js';
+import { makeFolder } from '../folder.js';
 import type { Runtime } from '../native/index.js';
 
 /**

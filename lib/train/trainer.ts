@@ -1,4 +1,5 @@
 import { type Config, resolveModelPath, TRIALS_PER_TASK } from '../config/index.js';
+import { isDeadline } from '../deadline.js';
 import {
   type EpisodeRecord,
   RobotBackend,
@@ -57,8 +58,7 @@ export class Trainer {
   ) {
     const { stepDeadlineMs = 1, stopDeadlineMs = 1 } = options;
     for (const [what, ms] of Object.entries({ step: stepDeadlineMs, stop: stopDeadlineMs })) {
-      if (ms > 0 && ms < 2 ** 31) continue;
-      // A timer of Node takes anything else for 1 ms: every step would be late, for ever.
+      if (isDeadline(ms)) continue;
       throw new UsageError('ERR_DSRL_DEADLINE', `${ms} ms are no deadline of a ${what}`, {
         hint: 'give a number of milliseconds above 0 and below 2^31, 24 days',
       });

@@ -44,8 +44,8 @@ CAMERAS = ["main", "wrist"]
 PROMPT_TOKENS = 6
 # The noise picks the bowl in the first chunk, so its frames are drawn more often.
 FIRST_STEPS, FIRST_WEIGHT = 8, 2.0
-# A demonstration has two or three frames where the bowl comes down on the plate, and a policy that has
-# not learned these sets it beside: 3 cm are allowed.
+# A demonstration has two or three frames where the bowl comes down on the plate, and a policy that
+# has not learned these sets it beside: 3 cm are allowed.
 PLACING, PLACING_WEIGHT = 0.08, 6.0
 LAST_STEPS, LAST_WEIGHT = 24, 2.0
 LIFTED = 0.02  # metres above where its episode began
@@ -121,6 +121,12 @@ def main() -> None:
         start, history = dict(program.named_parameters()), {"start": policy["provenance"]}
         stats = policy["normalization"]["state"], policy["normalization"]["actions"]
     schedule = Schedule(args.steps, args.lr, frames=48, bfloat16=True, shift=args.shift)
+    command = (
+        f"python -m libero_small.train_policy --seed {args.seed} --steps {args.steps} "
+        f"--lr {args.lr} --shift {args.shift}"
+    )
+    if args.start is not None:
+        command += f" --start {args.start.name}"
     began = time.monotonic()
     model, loss = train(CONFIG, frames, stats, schedule, start)
     artefact.write(
@@ -135,8 +141,7 @@ def main() -> None:
         action_stats=stats[1],
         num_steps=4,
         provenance={
-            "command": f"python -m libero_small.train_policy --seed {args.seed} --steps {args.steps} "
-            f"--lr {args.lr} --shift {args.shift}" + (f" --start {args.start.name}" if args.start else ""),
+            "command": command,
             "demonstrations": [
                 {k: v for k, v in manifest.items() if k not in ("prompts", "shards")}
                 for manifest in folders.values()

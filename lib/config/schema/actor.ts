@@ -15,6 +15,9 @@ import {
 } from './fields.js';
 import { adam } from './optimizer.js';
 
+/** As many as a policy takes in one call. */
+const eulerSteps = () => whole(1, 1000);
+
 /** Padding is 1 for kernel 3 and none for even kernels; the encoder has no others. */
 const kernel = z
   .int()
@@ -37,7 +40,7 @@ const openpi = block({
   config_name: honoured(text().optional(), "the policy's openpi configuration", "the policy's own"),
   task: honoured(text().optional(), 'newer files: the variant of the policy', "the policy's own"),
   num_steps: honoured(
-    whole(1, 1000).optional(),
+    eulerSteps().optional(),
     'the same as `actor.model.num_steps`',
     '`actor.model.num_steps`',
   ),
@@ -109,7 +112,7 @@ const model = block({
     'the kind of the frozen policy',
   ),
   num_action_chunks: honoured(whole(1).default(10), 'actions that run open loop in one decision'),
-  num_steps: honoured(whole(1, 1000).default(4), "Euler steps of the policy's flow"),
+  num_steps: honoured(eulerSteps().default(4), "Euler steps of the policy's flow"),
   action_dim: honoured(whole(1).default(7), 'numbers of a robot action'),
   precision: fixedTyped(
     precision,

@@ -68,13 +68,17 @@ export function inCache<Result>(folder: string, body: () => Result): Result {
   try {
     return body();
   } catch (cause) {
-    const message = `cannot write in ${folder}: ${reasonOf(cause)}`;
-    const hint = [
-      'make room there, or make it writable;',
-      'or name another cache folder, now and whenever dsrl-native runs: export XDG_CACHE_HOME=DIR',
-    ].join('\n');
-    throw new EnvironmentSetupError('ERR_DSRL_CACHE', message, { hint, cause });
+    throw cacheError(`cannot write in ${folder}: ${reasonOf(cause)}`, cause);
   }
+}
+
+/** What keeps a command from working in the user's cache, and how to give it another one. */
+export function cacheError(message: string, cause?: unknown): EnvironmentSetupError {
+  const hint = [
+    'make room there, or make it writable;',
+    'or name another cache folder, now and whenever dsrl-native runs: export XDG_CACHE_HOME=DIR',
+  ].join('\n');
+  return new EnvironmentSetupError('ERR_DSRL_CACHE', message, { hint, cause });
 }
 
 /** False if another process has it. */

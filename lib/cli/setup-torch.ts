@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { EnvironmentSetupError, reasonOf } from '../errors.js';
@@ -12,7 +12,7 @@ import { environmentTorch, runPython } from '../torch/search.js';
 import { currentSurroundings, type Surroundings } from '../torch/surroundings.js';
 import { trialError, tryTorch } from '../torch/trial.js';
 import { untilStopped } from './libero-export.js';
-import { alone, inCache } from './own-place.js';
+import { alone, cacheError, inCache } from './own-place.js';
 import { runAloud } from './run-aloud.js';
 import { findVenvPython } from './venv-python.js';
 
@@ -91,7 +91,7 @@ async function install(minor: string, work: Work, around: Surroundings): Promise
   const { version, isCuda } = await chooseBuild(minor, work);
   const build = isCuda ? 'the CUDA build' : 'the CPU build';
   const size = isCuda ? SIZES.cuda : SIZES.cpu;
-  checkRoom(folder, size.bytes);
+  checkRoom(folder, size.bytes, around);
   say(`torch ${version}, ${build}: ${size.words}; Ctrl-C stops`);
   await runAloud({
     ...work,
@@ -110,18 +110,14 @@ async function install(minor: string, work: Work, around: Surroundings): Promise
 }
 
 /** pip would find out behind some gigabytes. What was unpacked before has its room already. */
-function checkRoom(folder: string, needed: number): void {
+function checkRoom(folder: string, needed: number, { freeBytes }: Surroundings): void {
   if (environmentTorch(folder) !== null) return;
-  const { bavail, bsize } = statfsSync(folder);
-  if (bavail * bsize >= needed) return;
+  const free = freeBytes(folder);
+  if (free >= needed) return;
   const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
-  const message = `${folder} has room for ${gigabytes(bavail * bsize)}, and torch takes ${gigabytes(needed)}`;
-  throw new EnvironmentSetupError('ERR_DSRL_CACHE', message, {
-    hint: [
-      'make room there; or name another cache folder, now and whenever dsrl-native runs:',
-      'export XDG_CACHE_HOME=DIR',
-    ].join('\n'),
-  });
+  throw cacheError(
+    `${folder} has room for ${gigabytes(free)}, and torch takes ${gigabytes(needed)}`,
+  );
 }
 
 function isComplete(folder: string): boolean {

@@ -1,3 +1,4 @@
+import { statfsSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +11,8 @@ export interface Surroundings {
   packageRoot: string;
   /** Where the system keeps shared libraries. */
   systemLibraryDirs: readonly string[];
+  /** What is left on the disk of a folder that is there, bytes. */
+  freeBytes: (folder: string) => number;
 }
 
 /** lib/torch/ in a checkout and dist/torch/ when compiled: the package is two folders up. */
@@ -32,5 +35,9 @@ export function currentSurroundings(): Surroundings {
     home: homeFolder(),
     packageRoot: packageRoot(),
     systemLibraryDirs: ['/usr/lib/x86_64-linux-gnu', '/usr/lib64', '/usr/lib'],
+    freeBytes: (folder) => {
+      const { bavail, bsize } = statfsSync(folder);
+      return bavail * bsize;
+    },
   };
 }

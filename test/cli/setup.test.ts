@@ -204,6 +204,19 @@ test.each(['/proc/nowhere', join(parent, 'file')])(
   },
 );
 
+test('a disk without the room is refused before anything is fetched, and one with it is not', async () => {
+  await expect(setupTorch(wish, { ...around, freeBytes: () => 0.94e9 })).rejects.toMatchObject({
+    code: 'ERR_DSRL_CACHE',
+    exitCode: 3,
+    message: expect.stringMatching(/has room for 0\.9 GB, and torch takes 1\.0 GB/),
+    hint: expect.stringContaining('XDG_CACHE_HOME'),
+  });
+  expect(calls().some((line) => line.includes('torch==') && !line.includes('--dry-run'))).toBe(
+    false,
+  );
+  expect((await setupTorch(wish, { ...around, freeBytes: () => 1e9 })).version).toBe('2.13.0+cpu');
+});
+
 test('a machine that the torch would not run on is told so before anything is fetched', async () => {
   vi.spyOn(process, 'platform', 'get').mockReturnValue('darwin');
   await expect(setupTorch(wish, around)).rejects.toThrow(/this is darwin/);

@@ -20,6 +20,7 @@ import { findLiberoPython } from '../../lib/cli/libero-python.js';
 import { exporterSources, setupLibero } from '../../lib/cli/libero-setup.js';
 import { main } from '../../lib/cli/main.js';
 import type { Surroundings } from '../../lib/torch/surroundings.js';
+import { emptySurroundings } from '../torch/fakes.js';
 
 let folder: string;
 let around: Surroundings;
@@ -33,9 +34,9 @@ beforeEach(() => {
     return true;
   });
   around = {
+    ...emptySurroundings(folder, folder),
     env: { DSRL_LIBERO: join(folder, 'home'), PATH: join(folder, 'bin') },
     home: folder,
-    packageRoot: folder,
     systemLibraryDirs: [join(folder, 'lib')],
   };
 });

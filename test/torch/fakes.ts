@@ -56,7 +56,13 @@ export function makePackage(root: string, minors: readonly string[]): string {
 
 /** Surroundings in which nothing is there but what the test puts there. */
 export function emptySurroundings(folder: string, packageRoot: string): Surroundings {
-  return { env: { PATH: '' }, home: join(folder, 'home'), packageRoot, systemLibraryDirs: [] };
+  return {
+    env: { PATH: '' },
+    home: join(folder, 'home'),
+    packageRoot,
+    systemLibraryDirs: [],
+    freeBytes: () => Number.POSITIVE_INFINITY,
+  };
 }
 
 /** Compiles a shared library from C; the set-up has seen to a compiler. */

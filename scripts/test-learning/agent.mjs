@@ -1,10 +1,10 @@
 // One training and its evaluations, in a process of its own so that its memory is its own:
 //
-//   node scripts/test-learning/agent.mjs '{"seed": 0, "environment": "tabletop", ...}'
+//   node scripts/test-learning/agent.mjs '{"recipe": "tabletop", "seed": 0, ...}'
 //
-// The request is described in controls.mjs. The last line of stdout is one JSON object.
+// The request is described in training.mjs. The last line of stdout is one JSON object.
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -19,22 +19,19 @@ import {
   loadAgent,
   networkSizes,
   resolveModelPath,
-  TabletopBackend,
   train,
 } from '../../dist/index.js';
+import { createBackend } from '../../dist/train/environments.js';
 import { BlackFrame, blackened, PermutedOutcomes } from './backends.mjs';
 
 const GOAL = 0.9;
 const runtime = createRuntime({ device: 'cpu' });
 
-/** Undefined for tabletop as the configuration has it. */
-function backendOf(environment, config) {
-  if (environment === 'tabletop') return undefined;
-  const inner = new TabletopBackend(runtime, {
-    numEnvs: config.env.train.total_num_envs,
-    seed: BigInt(config.env.train.seed),
-    imageSize: 64,
-  });
+/** Undefined where it is the configuration's own. */
+async function backendOf(environment, config, { cameras }) {
+  if (environment === 'own') return undefined;
+  const { total_num_envs: envs } = config.env.train;
+  const inner = await createBackend(runtime, config, 'train', envs, cameras);
   return environment === 'permuted' ? new PermutedOutcomes(inner) : new BlackFrame(inner, runtime);
 }
 
@@ -62,31 +59,31 @@ function rowsOf(run) {
     .map((line) => JSON.parse(line));
 }
 
-const { seed, environment, overrides = [], evaluations } = JSON.parse(process.argv[2]);
-const { config } = composeConfig({
-  recipe: 'tabletop',
-  overrides: [`seed=${seed}`, 'runner.save_interval=-1', ...overrides],
-});
-const folder = mkdtempSync(join(tmpdir(), 'dsrl-learning-'));
+const { recipe, seed, environment, overrides, evaluations, keep } = JSON.parse(process.argv[2]);
+const seeded = (more) => {
+  return composeConfig({ recipe, overrides: [`seed=${seed}`, ...more] }).config;
+};
+const config = seeded([...(keep === undefined ? ['runner.save_interval=-1'] : []), ...overrides]);
+const policy = FrozenPolicy.load(runtime, resolveModelPath(config));
+const folder = keep ?? mkdtempSync(join(tmpdir(), 'dsrl-learning-'));
+const runDir = join(folder, 'run');
 try {
   const summary = await train({
     config,
     runtime,
-    runDir: join(folder, 'run'),
+    ...(existsSync(join(runDir, 'checkpoints')) ? { resume: runDir } : { runDir }),
     progress: createProgress({ format: 'quiet', totalSteps: config.runner.max_steps }),
-    backend: backendOf(environment, config),
+    backend: await backendOf(environment, config, policy.metadata),
   });
   const rows = rowsOf(summary.run);
   const agents = {
-    trained: loadAgent(config, runtime, summary.checkpoint),
+    trained: loadAgent(config, runtime, summary.checkpoint, policy),
     fresh: freshAgent(config),
   };
-  const policy = FrozenPolicy.load(runtime, resolveModelPath(config));
   const results = {};
   for (const [name, it] of Object.entries(evaluations)) {
-    const trials = `env.eval.trials=[${it.trials ?? [0, 25]}]`;
     results[name] = await evaluate({
-      config: composeConfig({ recipe: 'tabletop', overrides: [`seed=${seed}`, trials] }).config,
+      config: seeded(it.overrides ?? []),
       runtime,
       policy,
       agent: it.agent === null ? null : acting(agents[it.agent], it),
@@ -97,6 +94,7 @@ try {
   const reached = rows.find((row) => row['eval/success_once'] >= GOAL);
   const answer = {
     results,
+    envSteps: summary.envSteps,
     updates: summary.updates,
     trainSeconds: summary.trainSeconds,
     secondsTo90: reached?.seconds ?? null,
@@ -106,5 +104,5 @@ try {
   };
   process.stdout.write(`${JSON.stringify(answer)}\n`);
 } finally {
-  rmSync(folder, { recursive: true, force: true });
+  if (keep === undefined) rmSync(folder, { recursive: true, force: true });
 }

@@ -1,26 +1,13 @@
-// What must come out of a training, and of one that was robbed of something.
-//
-// A control names the trainings that it needs and judges their answers. Each has a fault, which is
-// the control with its one hold on the outcome removed: with it the control must fail, or it proves
-// nothing (`--faults`).
-//
-// A training (agent.mjs): { seed, environment: tabletop | permuted | black, overrides, evaluations }.
-// An evaluation: the `trained` or the `fresh` agent over every (task, trial), `repeats` times, on
-// the true environment; `stochastic`: it draws from its distribution instead of taking the mean;
-// `black`: it sees a black frame.
+// What must come out of a training on the embedded tabletop, and of one that was robbed of
+// something. A control and its fault: training.mjs.
+
+import { interval, overlap, percent, perTask, training } from './training.mjs';
 
 const SEEDS = [0, 1, 2, 3, 4];
 const GIB = 2 ** 30;
 
 /** Enough that the 95 % interval is 3 points to either side. */
 const REPEATS = 10;
-
-const percent = (value) => `${(100 * value).toFixed(1)} %`;
-const interval = ({ success, low, high, episodes }) =>
-  `${percent(success)} [${percent(low)}, ${percent(high)}] of ${episodes}`;
-const perTask = ({ tasks }) =>
-  tasks.map(({ successes, episodes }) => (successes / episodes).toFixed(2)).join(' ');
-const overlap = (a, b) => a.low <= b.high && b.low <= a.high;
 
 /**
  * What an agent that has learned nothing plays is the noise of a fresh one, tiled tanh(N(0, I))
@@ -34,8 +21,8 @@ const drawing = {
 
 const permuted = {
   name: 'permuted rewards teach nothing',
-  trainings: [{ seed: 0, environment: 'permuted', evaluations: drawing }],
-  fault: ([training]) => [{ ...training, environment: 'tabletop' }],
+  trainings: [training({ environment: 'permuted', evaluations: drawing })],
+  fault: ([robbed]) => [{ ...robbed, environment: 'own' }],
   judge([{ results, updates }]) {
     const { base, after } = results;
     return {
@@ -48,9 +35,7 @@ const permuted = {
 const zeroRate = {
   name: 'a zero learning rate teaches nothing',
   trainings: [
-    {
-      seed: 0,
-      environment: 'tabletop',
+    training({
       overrides: [
         'runner.max_steps=4',
         'actor.optim.lr=0',
@@ -58,9 +43,9 @@ const zeroRate = {
         'algorithm.entropy_tuning.optim.lr=0',
       ],
       evaluations: { ...drawing, freshMean: { agent: 'fresh' }, mean: { agent: 'trained' } },
-    },
+    }),
   ],
-  fault: ([training]) => [{ ...training, overrides: ['runner.max_steps=4'] }],
+  fault: ([robbed]) => [{ ...robbed, overrides: ['runner.max_steps=4'] }],
   judge([{ results, updates }]) {
     const { base, after, freshMean, mean } = results;
     // The weights are the fresh agent's, so its mean acts are too, episode by episode.
@@ -81,14 +66,13 @@ const zeroRate = {
 const black = {
   name: 'without its picture the agent loses half the tasks',
   trainings: [
-    {
-      seed: 0,
+    training({
       environment: 'black',
       evaluations: { after: { agent: 'trained', black: true } },
-    },
+    }),
   ],
-  fault: ([training]) => [
-    { ...training, environment: 'tabletop', evaluations: { after: { agent: 'trained' } } },
+  fault: ([robbed]) => [
+    { ...robbed, environment: 'own', evaluations: { after: { agent: 'trained' } } },
   ],
   judge([{ results, updates }]) {
     const { after } = results;
@@ -102,22 +86,20 @@ const black = {
   },
 };
 
-const learning = (seed) => ({
-  seed,
-  environment: 'tabletop',
-  overrides: ['runner.val_check_interval=2'],
-  evaluations: {
-    benchmark: { agent: 'trained' },
-    heldOut: { agent: 'trained', trials: [25, 50] },
-  },
-});
+const learning = (seed) =>
+  training({
+    seed,
+    overrides: ['runner.val_check_interval=2'],
+    evaluations: {
+      benchmark: { agent: 'trained' },
+      heldOut: { agent: 'trained', overrides: ['env.eval.trials=[25,50]'] },
+    },
+  });
 
 const reaches = (seed) => ({
   name: `seed ${seed} learns`,
   trainings: [learning(seed)],
-  fault: ([training]) => [
-    { ...training, overrides: [...training.overrides, 'runner.max_steps=2'] },
-  ],
+  fault: ([own]) => [{ ...own, overrides: [...own.overrides, 'runner.max_steps=2'] }],
   judge([{ results, updates, trainSeconds, secondsTo90, updatesTo90, rss }]) {
     const { benchmark } = results;
     const when =
@@ -137,13 +119,10 @@ const reaches = (seed) => ({
 const heldOut = {
   name: 'held-out trials are as good',
   trainings: SEEDS.map(learning),
-  fault: ([training]) => [
+  fault: ([own]) => [
     {
-      ...training,
-      evaluations: {
-        ...training.evaluations,
-        heldOut: { ...training.evaluations.heldOut, black: true },
-      },
+      ...own,
+      evaluations: { ...own.evaluations, heldOut: { ...own.evaluations.heldOut, black: true } },
     },
   ],
   judge(answers) {

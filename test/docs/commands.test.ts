@@ -96,6 +96,7 @@ const RUN_ELSEWHERE: Record<string, string> = {
   'npm run check:cuda -- --torch 2.11.0': 'scripts/check-cuda.mjs',
   'npm run test:asan': '.ci/full',
   'npm run test:learning': '.ci/full',
+  'npm run test:learning -- --libero': '.ci/full',
   'npm run test:sanitizers': '.ci/full',
   'npm run test:threads': '.ci/full',
   'npm test': '.ci/run',

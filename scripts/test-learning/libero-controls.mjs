@@ -1,0 +1,129 @@
+// The same of a training on the real LIBERO-Spatial with the small policy that ships: three seeds,
+// initial states that no training saw, rewards that say nothing, and the original simulation behind
+// the same checkpoint. A control and its fault: training.mjs.
+
+import { interval, overlap, percent, perTask, training } from './training.mjs';
+
+const RECIPE = 'libero_spatial_small';
+const SEEDS = [0, 1, 2];
+
+/** The frozen policy on the same episodes, under the noise of its own sampler. */
+const frozen = { agent: null, noise: 'iid' };
+
+/** Runs of most of an hour are kept, and gone on with when the command is typed again. */
+const kept = (name, { overrides = [], ...it }) =>
+  training({
+    recipe: RECIPE,
+    keep: `logs/learning/${RECIPE}/${name}`,
+    overrides: ['runner.val_check_interval=-1', ...overrides],
+    ...it,
+  });
+
+const cost = ({ envSteps, updates, trainSeconds }) =>
+  `${envSteps} environment steps, ${updates} updates, ${(trainSeconds / 60).toFixed(1)} minutes`;
+
+const shortened = (it) => ({ ...it, overrides: [...it.overrides, 'runner.max_steps=1'] });
+
+/** The original draws whole meshes with MSAA: both simulations are asked for that. */
+const TWENTY = ['env.eval.lod=off', 'env.eval.msaa=4', 'env.eval.trials=[0,7]'];
+
+const whole = (seed) =>
+  kept(`seed ${seed}`, {
+    seed,
+    evaluations: {
+      base: frozen,
+      after: { agent: 'trained' },
+      ...(seed === 0 && {
+        native: { agent: 'trained', overrides: TWENTY },
+        original: { agent: 'trained', overrides: [...TWENTY, 'env.eval.env_type=libero-python'] },
+      }),
+    },
+  });
+
+const reaches = (seed) => ({
+  name: `seed ${seed} learns three tasks together`,
+  trainings: [whole(seed)],
+  fault: ([own]) => [shortened(own)],
+  judge([answer]) {
+    const { base, after } = answer.results;
+    return {
+      passed: after.success >= 0.9 && after.low > base.high,
+      text: `${interval(base)} -> ${interval(after)}, by task ${perTask(after)}; ${cost(answer)}`,
+    };
+  },
+});
+
+const HELD_OUT = ['env.eval.trials=[25,50]'];
+
+const heldOut = {
+  name: 'initial states that the training never saw',
+  trainings: [
+    kept('half', {
+      overrides: ['env.train.trials=[0,25]'],
+      evaluations: {
+        base: { ...frozen, overrides: HELD_OUT },
+        own: { agent: 'trained', overrides: ['env.eval.trials=[0,25]'] },
+        after: { agent: 'trained', overrides: HELD_OUT },
+      },
+    }),
+  ],
+  fault: ([own]) => [shortened(own)],
+  judge([answer]) {
+    const { base, own, after } = answer.results;
+    return {
+      passed: after.success >= 0.9 && after.low > base.high,
+      text:
+        `${interval(base)} -> ${interval(after)}, by task ${perTask(after)}; ` +
+        `on those it saw ${percent(own.success)}; ${cost(answer)}`,
+    };
+  },
+};
+
+/** Long enough for the agent that is told the truth to be well beyond the base. */
+const PERMUTED_STEPS = 'runner.max_steps=20';
+
+const permuted = {
+  name: 'permuted rewards teach nothing on LIBERO',
+  trainings: [
+    kept('permuted', {
+      environment: 'permuted',
+      overrides: [PERMUTED_STEPS],
+      evaluations: {
+        base: { agent: 'fresh', stochastic: true },
+        after: { agent: 'trained', stochastic: true },
+      },
+    }),
+  ],
+  fault: ([robbed]) => [{ ...robbed, environment: 'own' }],
+  judge([answer]) {
+    const { base, after } = answer.results;
+    return {
+      passed: overlap(base, after),
+      text: `${interval(after)}, the base ${interval(base)}; ${cost(answer)}`,
+    };
+  },
+};
+
+const original = {
+  name: 'the original simulation agrees, from the same checkpoint',
+  trainings: [whole(0)],
+  // Half the initial states are others.
+  fault: ([own]) => {
+    const { original: same, ...evaluations } = own.evaluations;
+    const overrides = [...same.overrides, 'env.eval.trials=[4,11]'];
+    return [{ ...own, evaluations: { ...evaluations, original: { ...same, overrides } } }];
+  },
+  judge([{ results }]) {
+    const [ours, theirs] = [results.native, results.original];
+    return {
+      // The lengths tell episodes apart that happen to end alike.
+      passed: perTask(ours) === perTask(theirs) && ours.episode_len === theirs.episode_len,
+      text:
+        `${theirs.success * theirs.episodes} of ${theirs.episodes} in the original, ` +
+        `${ours.success * ours.episodes} in ours, ` +
+        `${theirs.episode_len.toFixed(2)} and ${ours.episode_len.toFixed(2)} steps`,
+    };
+  },
+};
+
+export const LIBERO_CONTROLS = [...SEEDS.map(reaches), heldOut, permuted, original];

@@ -1,0 +1,30 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const program = 'scripts/test-learning/agent.mjs';
+
+/** `npm run test:learning` takes too long for every day; that it still runs is seen here. */
+test.each(['own', 'permuted', 'black'])('one step of a training for the controls: %s', (kind) => {
+  const request = {
+    recipe: 'tabletop',
+    seed: 0,
+    environment: kind,
+    overrides: ['runner.max_steps=1', 'algorithm.update_epoch=2'],
+    evaluations: {
+      frozen: { agent: null, noise: 'iid', overrides: ['env.eval.trials=[0,2]'] },
+      fresh: { agent: 'fresh', stochastic: true, overrides: ['env.eval.trials=[0,1]'] },
+      after: { agent: 'trained', black: kind === 'black', overrides: ['env.eval.trials=[0,1]'] },
+    },
+  };
+  const words = [program, JSON.stringify(request)];
+  const options = { cwd: root, encoding: 'utf8' } as const;
+  const { stdout, stderr, status } = spawnSync(process.execPath, words, options);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  const answer = JSON.parse(stdout);
+  expect(answer).toMatchObject({
+    updates: 2,
+    results: { frozen: { episodes: 8 }, fresh: { episodes: 4 }, after: { episodes: 4 } },
+  });
+});

@@ -109,6 +109,21 @@ describe('what it writes', () => {
     expect(metricsOf(out).map(({ alpha }) => alpha)).toEqual([0.25, 0.25]);
   });
 
+  it('has no entropy in the loss where alpha is fixed at 0', async () => {
+    const folder = copyOf(base, { alpha_type: 'fixed_alpha', initial_alpha: 0 });
+    const rows = metricsOf(await outputOf(inputsOf(folder), '--limit', '2'));
+    expect(rows.map(({ alpha }) => alpha)).toEqual([0, 0]);
+    for (const { actor_loss, q_pi } of rows) expect(actor_loss).toBeCloseTo(-(q_pi as number), 5);
+  });
+
+  it('asks for no layers where there are no images', async () => {
+    const inputs = inputsOf(join(work, 'no_images'));
+    const none = { image_channels: [], image_kernels: [], image_strides: [] };
+    const bare = inputsOf(copyOf(join(work, 'no_images'), none));
+    const [given, empty] = [await outputOf(inputs), await outputOf(bare)];
+    expectSameBytes(empty, given, [...weightFiles, 'metrics.jsonl']);
+  });
+
   it('writes numbers in no more digits than reading them back needs', async () => {
     const out = await outputOf(inputsOf(base), '--limit', '3');
     const digits = (literal: string) =>
@@ -219,6 +234,29 @@ describe('bad input ends in exit code 2 and a message that names the thing', () 
         tensors.set('steps', { ...get(tensors, 'rewards') });
       }),
       names: ['batch_02.safetensors', 'steps', 'I64', 'F32'],
+    },
+    {
+      about: 'an end that is neither told nor denied',
+      spoil: inBatch((tensors) => {
+        const { dtype, shape, data } = get(tensors, 'terminated');
+        tensors.set('terminated', { dtype, shape, data: Buffer.from(data).fill(2, 3, 4) });
+      }),
+      names: ['batch_02.safetensors', 'terminated', 'neither 0 nor 1'],
+    },
+    {
+      about: 'a chunk of less than no steps',
+      spoil: inBatch((tensors) => {
+        const { dtype, shape, data } = get(tensors, 'steps');
+        const changed = Buffer.from(data);
+        changed.writeBigInt64LE(-1n, 0);
+        tensors.set('steps', { dtype, shape, data: changed });
+      }),
+      names: ['batch_02.safetensors', 'steps', 'below 0'],
+    },
+    {
+      about: 'a temperature of 0 that is to be learned',
+      spoil: inConfig({ initial_alpha: 0 }),
+      names: ['initial_alpha', 'fixed_alpha'],
     },
     {
       about: 'rows of unequal number',

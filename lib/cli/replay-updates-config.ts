@@ -37,7 +37,7 @@ const schema = z
     train_actor_steps: whole.default(0),
     target_update_freq: count.default(1),
     alpha_type: z.enum(['softplus', 'exp', 'fixed_alpha']).default('softplus'),
-    initial_alpha: positive.default(1),
+    initial_alpha: z.number().min(0).default(1),
     target_entropy: z.number().default(-16),
     actor_lr: z.number().min(0).default(1e-4),
     actor_betas: betas.default([0.9, 0.96]),
@@ -52,13 +52,20 @@ const schema = z
     micro_batch_size: whole.default(0),
   })
   .check(({ value, issues }) => {
+    const refuse = (key: string, message: string) =>
+      issues.push({ code: 'custom', path: [key], message, input: value });
+    if (value.initial_alpha === 0 && value.alpha_type !== 'fixed_alpha') {
+      refuse('initial_alpha', 'must be positive unless alpha_type is fixed_alpha');
+    }
+    if (value.image_size === 0) return; // no encoder, whatever the lists say
     const { image_channels, image_kernels, image_strides } = value;
     const lengths = [image_channels, image_kernels, image_strides].map(({ length }) => length);
     if (new Set(lengths).size === 1 && image_channels.length > 0) return;
-    const message =
+    refuse(
+      'image_strides',
       'image_channels, image_kernels and image_strides have ' +
-      `${lengths.join(', ')} entries; they have one for each layer`;
-    issues.push({ code: 'custom', path: ['image_strides'], message, input: value });
+        `${lengths.join(', ')} entries; they have one for each layer`,
+    );
   });
 
 /**

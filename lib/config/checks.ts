@@ -140,6 +140,14 @@ function checkLearner(config: Config, conflict: Conflict): void {
       `type \`actor.critic_optim.adam_eps=${eps}\``,
     );
   }
+  const { alpha_type, initial_alpha } = algorithm.entropy_tuning;
+  if (initial_alpha === 0 && alpha_type !== 'fixed_alpha') {
+    conflict(
+      'algorithm.entropy_tuning.initial_alpha',
+      `a temperature of 0 cannot be learned by \`${alpha_type}\``,
+      'make it positive, or type `algorithm.entropy_tuning.alpha_type=fixed_alpha`',
+    );
+  }
   const heads = actor.model.openpi.dsrl_num_q_heads;
   if (algorithm.critic_subsample_size > heads) {
     conflict(

@@ -205,6 +205,17 @@ TEST(EntropyTemperature, StartsAtItsInitialAlpha) {
   }
 }
 
+TEST(EntropyTemperature, MayBeFixedAtZero) {
+  LearnerConfig config;
+  config.initial_alpha = 0;
+  EXPECT_THROW(validate(config), Error);
+  config.alpha_type = AlphaType::kFixed;
+  validate(config);
+  const EntropyTemperature none(config, at::kCPU);
+  EXPECT_EQ(none.alpha().item<float>(), 0);
+  EXPECT_TRUE(at::isfinite(none.parameters().values()).all().item<bool>());
+}
+
 // d/dbase of -alpha (m + T): -(m + T) sigmoid(base) for softplus, -(m + T) e^base for exp.
 TEST(EntropyTemperature, HasTheGradientOfItsLoss) {
   LearnerConfig config;

@@ -168,6 +168,10 @@ describe('values', () => {
   });
 
   it('that do not go together', () => {
+    expect(ofOverride('algorithm.entropy_tuning.initial_alpha=0')).toMatchInlineSnapshot(`
+      "the override \`algorithm.entropy_tuning.initial_alpha=0\`: algorithm.entropy_tuning.initial_alpha: a temperature of 0 cannot be learned by \`softplus\` (ERR_DSRL_CONFIG_CONFLICT)
+        make it positive, or type \`algorithm.entropy_tuning.alpha_type=fixed_alpha\`"
+    `);
     expect(ofOverride('actor.model.num_action_chunks=7')).toMatchInlineSnapshot(`
       "tabletop: 2 problems
         configs/env/tabletop.yaml:7:30: env.train.max_steps_per_rollout_epoch: 60 is not a multiple of actor.model.num_action_chunks, 7

@@ -19,7 +19,10 @@ const entropyTuning = block({
     choice('softplus', 'exp', 'fixed_alpha').default('softplus'),
     'how the temperature follows from its parameter; `fixed_alpha`: it stays `initial_alpha`',
   ),
-  initial_alpha: honoured(positive().default(0.01), 'temperature before the first update'),
+  initial_alpha: honoured(
+    atLeastZero().default(0.01),
+    'temperature before the first update; 0 is none, with `fixed_alpha` alone',
+  ),
   target_entropy: honoured(
     real(),
     'entropy in nats that the temperature aims at',

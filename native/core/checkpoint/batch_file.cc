@@ -44,6 +44,11 @@ BatchFile read_batch(const std::string& path, const NetworkConfig& config, at::D
     expected.emplace_back("next_images", batch.next_images);
   }
   assign_tensors(expected, file.tensors, path);
+  const auto refuse_any = [&path](const at::Tensor& wrong, const char* what) {
+    if (wrong.any().item<bool>()) throw Error("ERR_DSRL_CHECKPOINT_TENSORS", path + ": " + what);
+  };
+  refuse_any(batch.terminated > 1, "terminated holds a value that is neither 0 nor 1");
+  refuse_any(batch.steps < 0, "steps holds a value below 0");
   for (at::Tensor* tensor : {&batch.images, &batch.next_images, &batch.states, &batch.next_states,
                              &batch.noise, &batch.rewards, &batch.steps, &batch.terminated,
                              &result.noise.eps_next, &result.noise.eps_pi}) {

@@ -31,8 +31,10 @@ void validate(const LearnerConfig& config) {
   require(config.critic_actor_ratio >= 1, "critic_actor_ratio must be at least 1");
   require(config.train_actor_steps >= 0, "train_actor_steps must not be negative");
   require(config.target_update_freq >= 1, "target_update_freq must be at least 1");
-  require(config.initial_alpha > 0 && std::isfinite(config.initial_alpha),
-          "initial_alpha must be positive");
+  require(config.initial_alpha >= 0 && std::isfinite(config.initial_alpha),
+          "initial_alpha must not be negative");
+  require(config.initial_alpha > 0 || config.alpha_type == AlphaType::kFixed,
+          "initial_alpha must be positive unless alpha_type is fixed_alpha");
   require(std::isfinite(config.target_entropy), "target_entropy must be finite");
   require(config.batch_size >= 1 && config.batch_size <= (1 << 20),
           "batch_size must lie in [1, 1048576]");

@@ -29,7 +29,9 @@ EntropyTemperature::EntropyTemperature(const LearnerConfig& config, at::Device d
       target_entropy_(config.target_entropy),
       parameters_(layout(), device),
       base_(parameters_.trainable().at(kName)) {
-  parameters_.values().narrow(0, 0, 1).fill_(base_for(type_, initial_alpha_));
+  // An alpha fixed at 0 has no base, and needs none: any finite number will do.
+  const double base = initial_alpha_ > 0 ? base_for(type_, initial_alpha_) : 0;
+  parameters_.values().narrow(0, 0, 1).fill_(base);
 }
 
 at::Tensor EntropyTemperature::transform(const at::Tensor& base) const {

@@ -103,9 +103,10 @@ async function wave(kind, scenes, first) {
     for (const [env, place] of places(observation.state.read()).entries()) {
       const record = records[env];
       if (record === undefined || record.success) continue;
-      if (result.success[env] === 1) {
+      const executed = result.executed[env];
+      if (result.success[env * execute + executed - 1] === 1) {
         record.success = true;
-        record.steps = chunk * execute + result.executed[env];
+        record.steps = chunk * execute + executed;
       }
       const { gripper, bowls } = place;
       const nearer = bowls.map((bowl, i) => {

@@ -105,6 +105,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=12000)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--shift", type=int, default=0, help="pixels, of each picture at random")
+    parser.add_argument("--tiled", type=float, default=0.5, help="draws with one row of noise")
     parser.add_argument("--start", type=Path, help="a policy of this program to go on from")
     args = parser.parse_args()
 
@@ -120,10 +121,10 @@ def main() -> None:
         program, policy = artefact.load(args.start)
         start, history = dict(program.named_parameters()), {"start": policy["provenance"]}
         stats = policy["normalization"]["state"], policy["normalization"]["actions"]
-    schedule = Schedule(args.steps, args.lr, frames=48, bfloat16=True, shift=args.shift)
+    schedule = Schedule(args.steps, args.lr, frames=48, bfloat16=True, shift=args.shift, tiled=args.tiled)
     command = (
         f"python -m libero_small.train_policy --seed {args.seed} --steps {args.steps} "
-        f"--lr {args.lr} --shift {args.shift}"
+        f"--lr {args.lr} --shift {args.shift} --tiled {args.tiled}"
     )
     if args.start is not None:
         command += f" --start {args.start.name}"

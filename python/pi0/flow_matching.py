@@ -48,6 +48,7 @@ class Schedule:
     averaging: float = 0.99
     bfloat16: bool = False  # of the matrix products; the weights stay float32
     shift: int = 0  # pixels by which each picture is moved at random, against learning by heart
+    tiled: float = 0.0  # of the draws, those whose noise is one row for the whole horizon
 
 
 def statistics(x: np.ndarray, constant_std: float) -> dict[str, list[float]]:
@@ -99,15 +100,30 @@ def read_prefix(model: Pi0, pictures: Tensor, prompt: list[Tensor]) -> Prefix:
     return model.prefix(images, seen, *prompt)
 
 
-def flow_loss(model: Pi0, prefix: Prefix, states: Tensor, actions: Tensor, draws: int) -> Tensor:
+def draw_noise(like: Tensor, tiled: float) -> Tensor:
+    """N(0, I) [B,H,D], as the sampler draws it; of a fraction `tiled` one row repeated, as an agent
+    picks it, half of these from N(0, I) and half from U(-1, 1). A policy that has never seen such a
+    noise is less exact under it."""
+    noise = torch.randn_like(like)
+    if tiled == 0:
+        return noise
+    kind = torch.rand(len(like))[:, None, None]
+    uniform = 2 * torch.rand_like(like) - 1
+    row = torch.where(kind < tiled / 2, uniform, noise)[:, :1]
+    return torch.where(kind < tiled, row, noise)
+
+
+def flow_loss(
+    model: Pi0, prefix: Prefix, states: Tensor, actions: Tensor, schedule: Schedule
+) -> Tensor:
     """Real action dimensions weigh .9, the padding .1."""
     pad, K, V = prefix
 
     def repeat(x: Tensor, dim: int = 0) -> Tensor:
-        return x.repeat_interleave(draws, dim)
+        return x.repeat_interleave(schedule.draws, dim)
 
     actions = repeat(actions)
-    noise = torch.randn_like(actions)
+    noise = draw_noise(actions, schedule.tiled)
     u = torch.rand(len(actions))
     t = u ** (1 / 1.5) * 0.999 + 0.001  # Beta(1.5, 1) by its inverse distribution function
     x_t = t[:, None, None] * noise + (1 - t[:, None, None]) * actions
@@ -173,7 +189,7 @@ def train(
         low = torch.autocast("cpu", torch.bfloat16)
         with low if schedule.bfloat16 else contextlib.nullcontext():
             prefix = read_prefix(model, shifted(pictures[i], schedule.shift), prompt)
-            flow = flow_loss(model, prefix, states[i], actions[i], schedule.draws)
+            flow = flow_loss(model, prefix, states[i], actions[i], schedule)
             loss = flow
             if "reader" in taught:
                 loss = flow + HINT_WEIGHT * taught["reader"].loss(prefix[2], hints[i])

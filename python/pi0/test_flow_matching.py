@@ -13,6 +13,7 @@ from .flow_matching import (
     Frames,
     HintReader,
     Schedule,
+    draw_noise,
     flow_loss,
     frame_statistics,
     learning_rate,
@@ -49,7 +50,30 @@ def case() -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
 
 
 def loss_of(model, pictures, states, actions, prompt, draws) -> Tensor:
-    return flow_loss(model, read_prefix(model, pictures, prompt), states, actions, draws)
+    schedule = Schedule(1, 1e-3, draws=draws)
+    return flow_loss(model, read_prefix(model, pictures, prompt), states, actions, schedule)
+
+
+class DrawNoise(unittest.TestCase):
+    def test_is_the_samplers_own_where_none_is_tiled(self):
+        torch.manual_seed(3)
+        drawn = draw_noise(torch.empty(4, 8, 32), 0.0)
+        torch.manual_seed(3)
+        self.assertTrue(torch.equal(drawn, torch.randn(4, 8, 32)))
+
+    def test_is_one_row_for_the_fraction_that_is_asked_for(self):
+        torch.manual_seed(0)
+        drawn = draw_noise(torch.empty(4000, 8, 32), 0.5)
+        tiled = (drawn == drawn[:, :1]).flatten(1).all(1)
+        self.assertAlmostEqual(tiled.float().mean().item(), 0.5, delta=0.03)
+        small = drawn.abs().amax((1, 2)) <= 1  # 32 normal numbers never are
+        self.assertFalse((small & ~tiled).any())
+        self.assertAlmostEqual(small[tiled].float().mean().item(), 0.5, delta=0.05)
+        normal = drawn[~small]
+        self.assertAlmostEqual(normal.mean().item(), 0, delta=0.01)
+        self.assertAlmostEqual(normal.std().item(), 1, delta=0.01)
+        uniform = drawn[small]
+        self.assertAlmostEqual(uniform.std().item(), 3**-0.5, delta=0.01)
 
 
 class FlowLoss(unittest.TestCase):

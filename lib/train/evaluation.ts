@@ -44,6 +44,8 @@ export interface EvaluationRequest {
   videos?: VideoRequest | undefined;
   /** Told before each wave of environments: the episodes that have ended, of all. */
   onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Told of every episode behind its wave, in the order in which they ended. */
+  onEpisode?: ((episode: EpisodeRecord) => void) | undefined;
 }
 
 /** Episodes of one task, or its scenes, and how many of them succeeded. */
@@ -96,7 +98,9 @@ export async function evaluate(request: EvaluationRequest): Promise<EvaluationRe
     for (let start = 0; start < resets.length; start += width) {
       request.onProgress?.(episodes.length, resets.length);
       const wave = resets.slice(start, start + width);
-      episodes.push(...(await runWave(request, backend, wave, draw, film)));
+      const ended = await runWave(request, backend, wave, draw, film);
+      for (const episode of ended) request.onEpisode?.(episode);
+      episodes.push(...ended);
     }
     film?.warnOfMissing();
     return summarize(episodes);

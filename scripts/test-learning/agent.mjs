@@ -82,14 +82,19 @@ try {
   };
   const results = {};
   for (const [name, it] of Object.entries(evaluations)) {
-    results[name] = await evaluate({
+    const episodes = [];
+    const result = await evaluate({
       config: seeded(it.overrides ?? []),
       runtime,
       policy,
       agent: it.agent === null ? null : acting(agents[it.agent], it),
       noise: it.noise,
       repeats: it.repeats,
+      onEpisode: ({ task, trial, success, length }) => {
+        episodes.push({ scene: `${task}:${trial}`, success, length });
+      },
     });
+    results[name] = it.listed ? { ...result, listed: episodes } : result;
   }
   const reached = rows.find((row) => row['eval/success_once'] >= GOAL);
   const answer = {

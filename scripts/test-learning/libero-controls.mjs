@@ -34,8 +34,12 @@ const whole = (seed) =>
       base: frozen,
       after: { agent: 'trained' },
       ...(seed === 0 && {
-        native: { agent: 'trained', overrides: TWENTY },
-        original: { agent: 'trained', overrides: [...TWENTY, 'env.eval.env_type=libero-python'] },
+        native: { agent: 'trained', listed: true, overrides: TWENTY },
+        original: {
+          agent: 'trained',
+          listed: true,
+          overrides: [...TWENTY, 'env.eval.env_type=libero-python'],
+        },
       }),
     },
   });
@@ -104,24 +108,38 @@ const permuted = {
   },
 };
 
+/**
+ * Both simulations show the policy the same bytes until an episode has gone wrong and things have been
+ * pushed about for some eighty steps. Then a difference of 1e-13 has become one grey level of one
+ * pixel, and what the policy does about that is another episode. So one of the twenty may end
+ * otherwise, and those that succeed in both take equally many steps.
+ */
+function agree(ours, theirs) {
+  const their = new Map(theirs.map((it) => [it.scene, it]));
+  const pairs = ours.map((it) => [it, their.get(it.scene)]);
+  if (ours.length !== theirs.length || pairs.some(([, it]) => it === undefined)) return false;
+  const differ = pairs.filter(([a, b]) => a.success !== b.success);
+  const both = pairs.filter(([a, b]) => a.success && b.success);
+  const equal = both.filter(([a, b]) => a.length === b.length);
+  return differ.length <= 1 && both.length > 0 && equal.length >= both.length - 1;
+}
+
 const original = {
   name: 'the original simulation agrees, from the same checkpoint',
   trainings: [whole(0)],
-  // Half the initial states are others.
+  // Another agent: its episodes take another way.
   fault: ([own]) => {
-    const { original: same, ...evaluations } = own.evaluations;
-    const overrides = [...same.overrides, 'env.eval.trials=[4,11]'];
-    return [{ ...own, evaluations: { ...evaluations, original: { ...same, overrides } } }];
+    const { native, original: theirs } = own.evaluations;
+    const evaluations = { native, original: { ...theirs, agent: 'fresh' } };
+    return [{ ...own, overrides: [...own.overrides, 'runner.max_steps=1'], evaluations }];
   },
   judge([{ results }]) {
-    const [ours, theirs] = [results.native, results.original];
+    const { native, original: theirs } = results;
     return {
-      // The lengths tell episodes apart that happen to end alike.
-      passed: perTask(ours) === perTask(theirs) && ours.episode_len === theirs.episode_len,
+      passed: agree(native.listed, theirs.listed),
       text:
-        `${theirs.success * theirs.episodes} of ${theirs.episodes} in the original, ` +
-        `${ours.success * ours.episodes} in ours, ` +
-        `${theirs.episode_len.toFixed(2)} and ${ours.episode_len.toFixed(2)} steps`,
+        `${interval(theirs)} in the original, ${interval(native)} in ours; ` +
+        `${theirs.episode_len.toFixed(2)} and ${native.episode_len.toFixed(2)} steps`,
     };
   },
 };

@@ -8,7 +8,7 @@
  * gone on with when it is there. An evaluation: the `trained` agent, the `fresh` one, or the frozen
  * policy alone (null, under `noise`) over every (task, trial), `repeats` times; `overrides` of its
  * own; `stochastic`: it draws from its distribution instead of taking the mean; `black`: it sees a
- * black frame.
+ * black frame; `listed`: with each episode by itself.
  */
 export function training(it) {
   return { recipe: 'tabletop', seed: 0, environment: 'own', overrides: [], ...it };

@@ -13,7 +13,7 @@ test.each(['own', 'permuted', 'black'])('one step of a training for the controls
     environment: kind,
     overrides: ['runner.max_steps=1', 'algorithm.update_epoch=2'],
     evaluations: {
-      frozen: { agent: null, noise: 'iid', overrides: ['env.eval.trials=[0,2]'] },
+      frozen: { agent: null, noise: 'iid', listed: true, overrides: ['env.eval.trials=[0,2]'] },
       fresh: { agent: 'fresh', stochastic: true, overrides: ['env.eval.trials=[0,1]'] },
       after: { agent: 'trained', black: kind === 'black', overrides: ['env.eval.trials=[0,1]'] },
     },
@@ -23,6 +23,9 @@ test.each(['own', 'permuted', 'black'])('one step of a training for the controls
   const { stdout, stderr, status } = spawnSync(process.execPath, words, options);
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   const answer = JSON.parse(stdout);
+  const { listed } = answer.results.frozen;
+  const scenes = [0, 1, 2, 3].flatMap((task) => [`${task}:0`, `${task}:1`]);
+  expect(listed.map(({ scene }: { scene: string }) => scene).sort()).toEqual(scenes);
   expect(answer).toMatchObject({
     updates: 2,
     results: { frozen: { episodes: 8 }, fresh: { episodes: 4 }, after: { episodes: 4 } },

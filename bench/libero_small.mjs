@@ -14,6 +14,7 @@ import {
   LiberoBackend,
   randomNormal,
   randomUniform,
+  succeeded,
   Tensor,
 } from '../dist/native/index.js';
 import { FrozenPolicy } from '../dist/policy/index.js';
@@ -103,10 +104,9 @@ async function wave(kind, scenes, first) {
     for (const [env, place] of places(observation.state.read()).entries()) {
       const record = records[env];
       if (record === undefined || record.success) continue;
-      const executed = result.executed[env];
-      if (result.success[env * execute + executed - 1] === 1) {
+      if (succeeded(result, env, execute)) {
         record.success = true;
-        record.steps = chunk * execute + executed;
+        record.steps = chunk * execute + result.executed[env];
       }
       const { gripper, bowls } = place;
       const nearer = bowls.map((bowl, i) => {

@@ -1,5 +1,5 @@
 import { DivergedError, RuntimeFailure, UsageError } from '../errors.js';
-import { type Runtime, Tensor, type VecEnvBackend } from '../native/index.js';
+import { type Runtime, succeeded, Tensor, type VecEnvBackend } from '../native/index.js';
 import { type Abortable, abortable } from '../signal.js';
 import { type EnvironmentFailure, FAILURE, isBegunAgain, LOSSES_ALLOWED } from './failure.js';
 import { type Film, Filming } from './film.js';
@@ -197,8 +197,7 @@ export class Environments {
       const failure = stepped.failure[env] ?? 0;
       if (failure === FAILURE.none) {
         this.#checkStep(env, executed, limit[env] as number);
-        const success = stepped.success[env * chunk + executed - 1] === 1;
-        this.#account(env, slot, executed, success, result);
+        this.#account(env, slot, executed, succeeded(stepped, env, chunk), result);
       } else {
         this.#fail(env, slot, failure, executed, result);
       }

@@ -28,6 +28,15 @@ export interface BackendChunkResult {
   frames?: Tensor<'uint8'>;
 }
 
+/** Whether the last executed step of an environment's chunk, of C actions, was a success. */
+export function succeeded(
+  { success, executed }: Pick<BackendChunkResult, 'success' | 'executed'>,
+  env: number,
+  chunk: number,
+): boolean {
+  return success[env * chunk + (executed[env] ?? 0) - 1] === 1;
+}
+
 /**
  * What a chunk is to show beside its end. Its `signal`, where it is aborted before anything moves,
  * makes `stepChunk` reject with its reason; a chunk that has begun is completed, and answered: what

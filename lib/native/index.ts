@@ -19,6 +19,7 @@ export {
   randomStream,
   randomUniform,
   resizeFrames,
+  succeeded,
   TabletopBackend,
   type TabletopOptions,
   type VecEnvBackend,

@@ -121,7 +121,9 @@ def main() -> None:
         program, policy = artefact.load(args.start)
         start, history = dict(program.named_parameters()), {"start": policy["provenance"]}
         stats = policy["normalization"]["state"], policy["normalization"]["actions"]
-    schedule = Schedule(args.steps, args.lr, frames=48, bfloat16=True, shift=args.shift, tiled=args.tiled)
+    schedule = Schedule(
+        args.steps, args.lr, frames=48, bfloat16=True, shift=args.shift, tiled=args.tiled
+    )
     command = (
         f"python -m libero_small.train_policy --seed {args.seed} --steps {args.steps} "
         f"--lr {args.lr} --shift {args.shift} --tiled {args.tiled}"

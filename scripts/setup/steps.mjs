@@ -57,8 +57,8 @@ export async function run(name, command, args, { hint, show = false, env, ...opt
 }
 
 /**
- * Runs our own command in the foreground; resolves to its exit code. Without `results` what it prints
- * on stdout goes to stderr.
+ * Runs our own command in the foreground; resolves to its exit code. Without `results` what it
+ * prints on stdout goes to stderr.
  */
 export async function dsrlNative(words, { results = true } = {}) {
   const program = join(root, 'bin', 'dsrl-native.js');

@@ -2,6 +2,7 @@
 // backends in JavaScript, as a user would write them, so the rest of the training is the product's.
 
 import { Tensor } from '../../dist/index.js';
+import { succeeded } from '../../dist/native/index.js';
 
 /** Passes everything on to another backend. */
 class Around {
@@ -47,8 +48,7 @@ export class PermutedOutcomes extends Around {
     const success = new Uint8Array(envs * chunk);
     for (let env = 0; env < envs; env++) {
       const other = (env + this.#shift) % envs;
-      const happened = result.success[other * chunk + result.executed[other] - 1];
-      success[env * chunk + limit[env] - 1] = happened;
+      success[env * chunk + limit[env] - 1] = Number(succeeded(result, other, chunk));
     }
     return { ...result, success, executed: limit.slice() };
   }

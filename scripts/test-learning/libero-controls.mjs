@@ -109,9 +109,9 @@ const permuted = {
 };
 
 /**
- * Both simulations show the policy the same bytes until an episode has gone wrong and things have been
- * pushed about for some eighty steps. Then a difference of 1e-13 has become one grey level of one
- * pixel, and what the policy does about that is another episode. So one of the twenty may end
+ * Both simulations show the policy the same bytes until an episode has gone wrong and things have
+ * been pushed about for some eighty steps. Then a difference of 1e-13 has become one grey level of
+ * one pixel, and what the policy does about that is another episode. So one of the twenty may end
  * otherwise, and those that succeed in both take equally many steps.
  */
 function agree(ours, theirs) {

@@ -102,8 +102,8 @@ test.skipIf(process.env.DSRL_SANITIZED === '1').each([
         const tensor = Tensor.from(runtime, data, [64]);
         ${end}
       }
-      // V8 gives pages back from threads of its own, which a busy machine lets wait; what has leaked
-      // does not go by waiting.
+      // V8 gives pages back from threads of its own, which a busy machine lets wait; what has
+      // leaked does not go by waiting.
       let least = Number.POSITIVE_INFINITY;
       for (let i = 0; i < 25; i++) {
         gc();

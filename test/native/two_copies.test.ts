@@ -10,7 +10,7 @@ import { currentSurroundings } from '../../lib/torch/surroundings.js';
 const folder = mkdtempSync(join(tmpdir(), 'dsrl-copies-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** The package as an installation has it; two of its user's dependencies may each bring their own. */
+/** The package as installed: two of a user's dependencies may each bring their own. */
 function installCopy(name: string): string {
   const { packageRoot } = currentSurroundings();
   const cores = findCores(currentSurroundings()).map(({ minor, file }) => ({

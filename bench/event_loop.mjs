@@ -4,11 +4,11 @@
 //
 //   node bench/event_loop.mjs [--steps 6] [--rounds 3]
 //
-// Two windows: the whole of `Trainer.run`, and the steps behind the first one, which opens the policy
-// and warms up. Opening libtorch lies before both: it is synchronous, and said to be. A round is a
-// training of its own in a process of its own, the round with the smallest difference counts, and all
-// are shown. Prints a table of Markdown, with the processor's seconds, the seconds by the clock, and
-// the load before.
+// Two windows: the whole of `Trainer.run`, and the steps behind the first one, which opens the
+// policy and warms up. Opening libtorch lies before both: it is synchronous, and said to be. A
+// round is a training of its own in a process of its own, the round with the smallest difference
+// counts, and all are shown. Prints a table of Markdown, with the processor's seconds, the seconds
+// by the clock, and the load before.
 
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

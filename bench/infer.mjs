@@ -5,8 +5,8 @@
 // Every call is timed from outside and at the boundary of the addon, and the difference of the two
 // is taken call by call, so that what else the machine does cancels out. The first row of a picture
 // is the native call alone, on handles of native memory that are there already: what any caller
-// pays, and whether something was moved behind the boundary. Rounds of all calls take turns, and the
-// best round of each counts.
+// pays, and whether something was moved behind the boundary. Rounds of all calls take turns, and
+// the best round of each counts.
 //
 // The policy that ships takes pictures of 64 x 64; a copy of it that resizes gets one of 224 x 224,
 // whose bytes are copied too. Prints a table of Markdown with the load.

@@ -1,11 +1,13 @@
-// How long does it take a user, with Node and a torch there, from `npm install` to the first training
-// step? The tarball is installed into an empty folder with an empty cache of npm and a home that has
-// nothing of ours, and `npx dsrl-native train tabletop` runs there until its first global step.
+// How long does it take a user, with Node and a torch there, from `npm install` to the first
+// training step? The tarball is installed into an empty folder with an empty cache of npm and a
+// home that has nothing of ours, and `npx dsrl-native train tabletop` runs there until its first
+// global step.
 //
 //   npm run prebuild && npm run build:ts && node bench/install.mjs [--rounds 3]
 //
-// The torch is the set-up's (or DSRL_TORCH_HOME's). Prints a table of Markdown: seconds by the clock,
-// the best round first, and of the processor in both commands to their ends, with the load before.
+// The torch is the set-up's (or DSRL_TORCH_HOME's). Prints a table of Markdown: seconds by the
+// clock, the best round first, and of the processor in both commands to their ends, with the load
+// before.
 
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

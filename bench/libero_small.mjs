@@ -4,9 +4,10 @@
 //   node bench/libero_small.mjs --policy DIR [--tasks 0,2,8] [--trials 50]
 //       [--noise iid,tiled,uniform] [--execute 8]
 //
-// One JSON line a kind of noise, over all (task, trial). "Headed for": the bowl that the gripper has
-// come nearer to, by a chunk's end. "Went for": the bowl that is lifted first, else the one that the
-// gripper ends nearest to. Needs a built checkout and LIBERO's bundle with its reduced scene.
+// One JSON line a kind of noise, over all (task, trial). "Headed for": the bowl that the gripper
+// has come nearer to, by a chunk's end. "Went for": the bowl that is lifted first, else the one
+// that the gripper ends nearest to. Needs a built checkout and LIBERO's bundle with its reduced
+// scene.
 
 import { parseArgs } from 'node:util';
 import {

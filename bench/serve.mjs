@@ -1,12 +1,13 @@
-// What the wire costs: decoding an observation of two cameras, a request through `serve` on loopback
-// beside the same call without it, and sixteen clients beside one.
+// What the wire costs: decoding an observation of two cameras, a request through `serve` on
+// loopback beside the same call without it, and sixteen clients beside one.
 //
 //   node bench/serve.mjs [--requests 200]
 //
 // What `serve` adds is taken request by request: a client's wait less the time in `inferBatch` for
-// that very request, so that what else the machine does to the policy cancels out. The clients are a
-// process of their own, as robots are. Prints a table of Markdown with the load before and after, and
-// what both ends take of the processor for a request, which the machine's other work changes little.
+// that very request, so that what else the machine does to the policy cancels out. The clients are
+// a process of their own, as robots are. Prints a table of Markdown with the load before and after,
+// and what both ends take of the processor for a request, which the machine's other work changes
+// little.
 
 import { spawn } from 'node:child_process';
 import { loadavg } from 'node:os';

@@ -4,7 +4,8 @@
 //
 // The two run alternately, one process at a time, so that both meet the same machine. Prints
 // Markdown; `--write` puts it between the marks in docs/tabletop.md too. Needs a built checkout and
-// a Python with torch and numpy (.venv/bin/python). Threads: both inherit OMP_NUM_THREADS, 1 if unset.
+// a Python with torch and numpy (.venv/bin/python). Threads: both inherit OMP_NUM_THREADS, 1 if
+// unset.
 
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';

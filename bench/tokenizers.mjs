@@ -3,9 +3,9 @@
 //   npm run build:ts
 //   node bench/tokenizers.mjs paligemma_tokenizer.model tokenizer.json
 //
-// Each file is opened in a process of its own, and a tokenizer.json also by the library alone, which
-// is why lib/policy gives it a part of the file at a time. Process CPU seconds beside the wall time;
-// memory is what the process grows by, at its peak.
+// Each file is opened in a process of its own, and a tokenizer.json also by the library alone,
+// which is why lib/policy gives it a part of the file at a time. Process CPU seconds beside the
+// wall time; memory is what the process grows by, at its peak.
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

@@ -31,8 +31,8 @@ export async function abortable<Result>(
 }
 
 /**
- * Leaves a promise at once when the signal is aborted, for what need not be waited for: an answer of
- * the network, a copy.
+ * Leaves a promise at once when the signal is aborted, for what need not be waited for: an answer
+ * of the network, a copy.
  *
  * @param discard gets what the promise brings later
  */

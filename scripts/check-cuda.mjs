@@ -1,6 +1,7 @@
 // Builds the core and the CUDA kernels against a CUDA build of torch, runs the core's tests on the
-// CPU, and loads both with device `cuda`. Without a GPU the answer must be an error in words and a CPU
-// that still works; with one, the GPU must work, and the kernels compute there what the host does.
+// CPU, and loads both with device `cuda`. Without a GPU the answer must be an error in words and a
+// CPU that still works; with one, the GPU must work, and the kernels compute there what the host
+// does.
 //
 //   node scripts/check-cuda.mjs [--torch 2.14.1]
 //
@@ -69,8 +70,8 @@ function load(torchHome, device) {
 }
 
 /**
- * libtorch_cuda.so and all that it needs can be opened, and the core can open its kernels beside it;
- * that takes no driver. Returns what became of the kernels.
+ * libtorch_cuda.so and all that it needs can be opened, and the core can open its kernels beside
+ * it; that takes no driver. Returns what became of the kernels.
  */
 function openKernels(torchHome, plugin) {
   const coreFile = join(buildDir, `torch${torchMinor(torchHome)}`, 'dsrl_core.node');

@@ -32,7 +32,9 @@ import { ask, buildDir, main, root, say } from './setup/steps.mjs';
 const OLDEST_NODE = '20.19.0';
 const platformDir = join(root, 'prebuilds', 'linux-x64');
 
-/** prebuildify builds with a program like node-gyp; ours hands it the loader that CMake has made. */
+/**
+ * prebuildify builds with a program like node-gyp; ours hands it the loader that CMake has made.
+ */
 async function prebuildLoader() {
   const staging = join(buildDir, 'prebuild');
   const release = join(staging, 'build', 'Release');

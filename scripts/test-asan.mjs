@@ -3,8 +3,8 @@
 //
 //   node scripts/test-asan.mjs [what vitest takes ...]
 //
-// A copy of the checkout under build/ holds the instrumented addon as its own: neither the tests nor
-// the package know of it, and the addon of the checkout stays as it is.
+// A copy of the checkout under build/ holds the instrumented addon as its own: neither the tests
+// nor the package know of it, and the addon of the checkout stays as it is.
 
 import { copyFileSync, cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';

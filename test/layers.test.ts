@@ -14,7 +14,9 @@ function readSources(folder: string, pattern: RegExp): Sources {
   return Object.fromEntries(paths.map((path) => [path, readFileSync(join(root, path), 'utf8')]));
 }
 
-/** From the top down. Rooms on one floor do not know each other; what stands below all is for all. */
+/**
+ * From the top down. Rooms on one floor do not know each other; what stands below all is for all.
+ */
 const FLOORS = [
   ['cli'],
   ['index.ts'],

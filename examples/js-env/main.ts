@@ -1,5 +1,5 @@
-// A robot that is simulated here, in JavaScript, trained as a real one would be: `Trainer` asks it to
-// reset, gives it one action at a time, and learns which noise makes the frozen policy succeed.
+// A robot that is simulated here, in JavaScript, trained as a real one would be: `Trainer` asks it
+// to reset, gives it one action at a time, and learns which noise makes the frozen policy succeed.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import {

@@ -36,7 +36,8 @@ async function drive(policy: RemotePolicy): Promise<void> {
 }
 
 try {
-  // A server that is started later is waited for; one that goes away is asked again by the next call.
+  // A server that is started later is waited for; one that goes away is asked again by the next
+  // call.
   const policy = await RemotePolicy.connect(url, { patienceMs: 30_000, signal: stop.signal });
   try {
     await drive(policy);

@@ -1,6 +1,6 @@
 // The policy's thread. Handles of native memory belong to the thread that made them, so the policy
-// is opened here, and only values go to and fro. What is not caught here ends the thread, and reaches
-// the other one as the worker's `error` event.
+// is opened here, and only values go to and fro. What is not caught here ends the thread, and
+// reaches the other one as the worker's `error` event.
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { Policy, type RobotObservation } from 'dsrl-native';

@@ -2,9 +2,9 @@ import { parseCommand, usageError } from './arguments.js';
 
 const HELP = `Usage: dsrl-native build --torch-home DIR
 
-Compiles the native code for the torch in DIR, from the sources in this package, and keeps it in your
-cache folder (~/.cache/dsrl-native/native), where every command finds it from then on. It takes some
-minutes. For a torch that this package has no core for, and for machines other than linux-x64.
+Compiles the native code for the torch in DIR, from the sources in this package, and keeps it in
+your cache folder (~/.cache/dsrl-native/native), where every command finds it from then on. It takes
+some minutes. For a torch that this package has no core for, and for machines other than linux-x64.
 
   --torch-home DIR   the torch package: the folder that holds version.py, include/ and lib/;
                      default: what DSRL_TORCH_HOME says

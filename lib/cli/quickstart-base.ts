@@ -6,8 +6,9 @@ import { replaceFile } from '../log/files.js';
 import type { EvaluationResult } from '../train/index.js';
 
 /**
- * The base's evaluation, which takes minutes where episodes are slow, once a run: it lies beside the
- * run's folder, which training has to find empty, and counts for the same policy, episodes and seed.
+ * The base's evaluation, which takes minutes where episodes are slow, once a run: it lies beside
+ * the run's folder, which training has to find empty, and counts for the same policy, episodes and
+ * seed.
  */
 export async function remembered(
   runDir: string | undefined,

@@ -36,8 +36,8 @@ export async function runQuickstart(argv: string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  // Both are read by libtorch's OpenMP when it is loaded. Its threads wait for each other asleep: by
-  // default they spin, and beside another busy process two of them take five times as long.
+  // Both are read by libtorch's OpenMP when it is loaded. Its threads wait for each other asleep:
+  // by default they spin, and beside another busy process two of them take five times as long.
   process.env.OMP_NUM_THREADS ??= `${Math.min(MOST_THREADS, availableParallelism())}`;
   process.env.OMP_WAIT_POLICY ??= 'PASSIVE';
   const { composeAloud, isOverride } = await import('./compose.js');

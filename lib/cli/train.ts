@@ -19,7 +19,8 @@ checkpoint) go to stdout as one JSON object, progress to stderr.
 The first SIGINT or SIGTERM stops after the chunk or update under way and writes a checkpoint of
 that moment (exit code 130 or 143); the second ends at once, and the last checkpoint stays.
 A resumed run goes on with its checkpoint's configuration; a recipe, file or key given beside
---resume has to agree with it, but for length, intervals, evaluation, learning rates, log and device.
+--resume has to agree with it, but for length, intervals, evaluation, learning rates, log and
+device.
 
 Examples:
   dsrl-native train tabletop seed=3

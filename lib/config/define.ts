@@ -13,9 +13,13 @@ type Partly<T> = T extends readonly unknown[]
     ? { [Key in keyof T]?: Partly<T[Key]> | Interpolation }
     : T;
 
-/** A configuration as it is written in a program: a recipe, and RLinf's keys that differ from it. */
+/**
+ * A configuration as it is written in a program: a recipe, and RLinf's keys that differ from it.
+ */
 export type ConfigDefinition = Partly<z.input<typeof schema>> & {
-  /** A recipe of this package, or another YAML file beside the working folder; default: tabletop. */
+  /**
+   * A recipe of this package, or another YAML file beside the working folder; default: tabletop.
+   */
   recipe?: string;
   /** Hydra overrides besides: `env@env.eval=tabletop`, `~a.b`. */
   overrides?: readonly string[];

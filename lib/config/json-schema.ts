@@ -1,7 +1,8 @@
 /**
  * The schema as JSON Schema, for editors: completion, hover texts and red lines in a configuration
- * file. Draft 7, since that is what YAML's language server reads; of later ones it passes over parts. A file is a part of a configuration, so nothing in it is required, and any
- * value may be an interpolation.
+ * file. Draft 7, since that is what YAML's language server reads; of later ones it passes over
+ * parts. A file is a part of a configuration, so nothing in it is required, and any value may be an
+ * interpolation.
  */
 import * as z from 'zod';
 import { meanings } from './schema/fields.js';

@@ -4,7 +4,9 @@ import { JsonReporter, LineReporter } from './progress-lines.js';
 import { TerminalReporter } from './progress-terminal.js';
 import { type Environment, glyphsFor, painter, type TextStream, wantsColour } from './terminal.js';
 
-/** How progress is shown: by the terminal at hand, as a redrawn block, as lines, as JSON, or not. */
+/**
+ * How progress is shown: by the terminal at hand, as a redrawn block, as lines, as JSON, or not.
+ */
 export type ProgressFormat = 'auto' | 'tty' | 'plain' | 'json' | 'quiet';
 
 /** What a training is doing. */

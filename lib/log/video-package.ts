@@ -1,7 +1,9 @@
 import { Worker } from 'node:worker_threads';
 import type { VideoEncoder, VideoFormat, VideoStream } from './video-encoder.js';
 
-/** Compiled, for sources that run uncompiled too: a worker is started from a file that Node reads. */
+/**
+ * Compiled, for sources that run uncompiled too: a worker is started from a file that Node reads.
+ */
 const WORKER = new URL('../../dist/log/video-worker.js', import.meta.url);
 
 export type WorkerOrder = { id: number } & (

@@ -232,7 +232,9 @@ export interface RawVecEnv {
   actionDim(): number;
   restore(env: number, task: number, trial: number): void;
   observe(): RawObservation;
-  /** actions: float32 or float64 [B, C, action_dim]; limit: steps an environment may execute, [B]. */
+  /**
+   * actions: float32 or float64 [B, C, action_dim]; limit: steps an environment may execute, [B].
+   */
   stepChunk(
     actions: RawTensor,
     limit: Int32Array,

@@ -128,8 +128,8 @@ export class Replay {
     return abortable(signal, () => translateAsync(() => this.raw.save(folder, previous)));
   }
   /**
-   * Restores what `save` wrote, into an empty replay. An abort rejects once it is restored: a replay
-   * is empty or whole.
+   * Restores what `save` wrote, into an empty replay. An abort rejects once it is restored: a
+   * replay is empty or whole.
    */
   load(folder: string, { signal }: Abortable = {}): Promise<void> {
     return abortable(signal, () => translateAsync(() => this.raw.load(folder)));
@@ -137,9 +137,9 @@ export class Replay {
 }
 
 /**
- * The soft actor-critic learner. Updates, the look at every weight and the writing of files run on a
- * native thread of its own, in the order of the calls. But for updates none can be stopped within:
- * an abort rejects once the call is done, and a file that it wrote is whole.
+ * The soft actor-critic learner. Updates, the look at every weight and the writing of files run on
+ * a native thread of its own, in the order of the calls. But for updates none can be stopped
+ * within: an abort rejects once the call is done, and a file that it wrote is whole.
  */
 export class Learner {
   readonly #raw: RawLearner;

@@ -32,7 +32,9 @@ export interface LiberoBackendOptions {
   gl?: 'auto' | 'egl' | 'osmesa';
   /** Samples a pixel: 4 is the benchmark's, 0 is faster and changes edges. */
   msaa?: number;
-  /** Draws the reduced scene, some 20 k triangles instead of 290 k; the physics stay as they are. */
+  /**
+   * Draws the reduced scene, some 20 k triangles instead of 290 k; the physics stay as they are.
+   */
   lod?: boolean;
   /** Threads that step and draw; each that draws holds a GL context of its own, some 350 MB with
    * the full meshes. */
@@ -114,8 +116,9 @@ function nativeOptions(bundle: LiberoBundle, options: LiberoBackendOptions) {
 }
 
 /**
- * The file that keeps a compiled scene beside its bundle. Its name changes with the bundle's content,
- * MuJoCo among it, and with a MuJoCo that DSRL_MUJOCO names: what one compiled no other may read.
+ * The file that keeps a compiled scene beside its bundle. Its name changes with the bundle's
+ * content, MuJoCo among it, and with a MuJoCo that DSRL_MUJOCO names: what one compiled no other
+ * may read.
  */
 function compiledScene(bundle: LiberoBundle, scene: string, foreign: string | undefined): string {
   const name = scene.replaceAll('/', '-').replace(/\.xml$/, '');

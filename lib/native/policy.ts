@@ -15,8 +15,8 @@ import { Tensor } from './tensor.js';
 
 /**
  * What a frozen policy is given, a row an observation: handles of native memory, or values, which
- * are copied once, as the call is made. Tokens and masks are best left on the host: the runner looks
- * there which cameras and which ends of prompts it can leave out.
+ * are copied once, as the call is made. Tokens and masks are best left on the host: the runner
+ * looks there which cameras and which ends of prompts it can leave out.
  */
 export interface PolicyInputs {
   /**
@@ -43,9 +43,9 @@ export interface AgentNoise {
 }
 
 /**
- * Where the flow begins. A tensor is float32 [B * M, D], tiled over the horizon, or [B * M, H, D]: M
- * noises for each observation, those of one observation adjacent; M noises cost one prefix. Values
- * are those of [B * M, H, D], row by row.
+ * Where the flow begins. A tensor is float32 [B * M, D], tiled over the horizon, or [B * M, H, D]:
+ * M noises for each observation, those of one observation adjacent; M noises cost one prefix.
+ * Values are those of [B * M, H, D], row by row.
  */
 export type PolicyNoise = Tensor | Float32Array | AgentNoise;
 
@@ -137,7 +137,9 @@ export class NativePolicy {
     return translate(() => this.#raw.parameterCount());
   }
 
-  /** CRC-32C of the bytes of every parameter and buffer, by name; an abort rejects when it is done */
+  /**
+   * CRC-32C of the bytes of every parameter and buffer, by name; an abort rejects when it is done
+   */
   parameterChecksums({ signal }: Abortable = {}): Promise<Record<string, number>> {
     return abortable(signal, () => translateAsync(() => this.#raw.parameterChecksums()));
   }

@@ -124,8 +124,8 @@ export class Policy implements ActingPolicy {
    * A chunk of actions for one observation, or M for M noises, which cost one pass over the
    * pictures and the prompt.
    *
-   * Without `noise` the agent of a steered policy chooses it. That of a frozen policy alone is drawn
-   * from N(0, I), as it was trained for: draw n of this object, counted from 0, is the stream
+   * Without `noise` the agent of a steered policy chooses it. That of a frozen policy alone is
+   * drawn from N(0, I), as it was trained for: draw n of this object, counted from 0, is the stream
    * `policy` at (seed, step n, env 0).
    *
    * @throws PolicyError ERR_DSRL_POLICY_CONTRACT, naming what the policy declares and what was

@@ -94,7 +94,8 @@ export const contract = z
     image_resize: z.enum(['none', 'openpi', 'lerobot']),
     /**
      * What a robot's client calls the parts of an observation, where that is not openpi's way for
-     * LIBERO: camera -> key; the state's key, or keys with their lengths in order; the prompt's key.
+     * LIBERO: camera -> key; the state's key, or keys with their lengths in order; the prompt's
+     * key.
      */
     observation_keys: z
       .strictObject({

@@ -25,7 +25,9 @@ export function promptIds(convention: Convention, runner: TokenRunner, text: str
   }
 }
 
-/** Python's str.strip(): four control characters and U+0085 count as white space, U+FEFF does not. */
+/**
+ * Python's str.strip(): four control characters and U+0085 count as white space, U+FEFF does not.
+ */
 const SPACE =
   '[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]';
 const AROUND = new RegExp(`^${SPACE}+|${SPACE}+$`, 'g');

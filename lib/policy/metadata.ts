@@ -1,6 +1,8 @@
 import type { PolicyContract } from './contract.js';
 
-/** What goes into a policy and what comes out, for a program that prepares the one for the other. */
+/**
+ * What goes into a policy and what comes out, for a program that prepares the one for the other.
+ */
 export interface PolicyMetadata {
   readonly name: string;
   readonly observation: {

@@ -1,4 +1,6 @@
-/** What turns text into ids, before any convention of a policy's: the runner of a tokenizer file. */
+/**
+ * What turns text into ids, before any convention of a policy's: the runner of a tokenizer file.
+ */
 export interface TokenRunner {
   /** The id that begins every sequence. */
   readonly bos: number;

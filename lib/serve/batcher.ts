@@ -1,7 +1,7 @@
 /**
- * Gathers what arrives while a batch is being computed, and until `windowMs` after the first arrival
- * or the `largest` batch is there, into one call: a policy answers sixteen requests in little more
- * time than one.
+ * Gathers what arrives while a batch is being computed, and until `windowMs` after the first
+ * arrival or the `largest` batch is there, into one call: a policy answers sixteen requests in
+ * little more time than one.
  *
  * An item that makes a batch fail must not take the others with it: a failed batch of several is
  * computed again, item by item, and each gets its own result or error.

@@ -31,7 +31,9 @@ export class ClientSession {
   private answered: Promise<void> = Promise.resolve();
   private closing = false;
   private alive = true;
-  /** When the last answer was sent: openpi's `prev_total_ms` counts from there, waiting included. */
+  /**
+   * When the last answer was sent: openpi's `prev_total_ms` counts from there, waiting included.
+   */
   private readySince = performance.now();
   private previousTotalMs: number | null = null;
 

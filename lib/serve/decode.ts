@@ -26,7 +26,8 @@ const SCALAR = '__npgeneric__';
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
- * Reads one msgpack value, arrays of numpy included (openpi's msgpack_numpy: maps with binary keys).
+ * Reads one msgpack value, arrays of numpy included (openpi's msgpack_numpy: maps with binary
+ * keys).
  *
  * Arrays and byte strings are views of `message` where their alignment allows it: do not write to
  * it while they are in use. Lengths are checked against what is left of the message before anything

@@ -123,7 +123,9 @@ export class NdArray {
 /** Characters of a text that a policy is asked to read: the longest prompts have hundreds. */
 export const LONGEST_TEXT = 10_000;
 
-/** Prompts are turned into tokens on the event loop, and kept: a longer one would hold the others. */
+/**
+ * Prompts are turned into tokens on the event loop, and kept: a longer one would hold the others.
+ */
 export function tooLong(characters: number): ProtocolError {
   return new ProtocolError('ERR_DSRL_WIRE_LENGTH', `a text has ${characters} characters`, {
     hint: `send at most ${LONGEST_TEXT}`,
@@ -156,7 +158,9 @@ export function textOfNumpy(bytes: Uint8Array, dtype: unknown, shape: unknown): 
   });
 }
 
-/** Arrays of texts, byte strings, times and extended floats, which openpi's clients send as well. */
+/**
+ * Arrays of texts, byte strings, times and extended floats, which openpi's clients send as well.
+ */
 export function isNoNumber(dtype: unknown): boolean {
   return typeof dtype === 'string' && /^[<>|]([US]\d{1,9}|[mM]8(\[\w{1,9}\])?|f16)$/.test(dtype);
 }

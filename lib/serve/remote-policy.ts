@@ -35,8 +35,8 @@ export interface RemotePolicyOptions extends ConnectOptions {
  *     const { actions, shape } = await policy.infer({ images, state, prompt });
  *
  * A connection that ends is made anew by the next request. What openpi's protocol has no words for
- * is `Policy`'s alone: `inferSync` (an answer of the network needs the event loop), and noise, steps
- * and sampling by the call, which are refused here.
+ * is `Policy`'s alone: `inferSync` (an answer of the network needs the event loop), and noise,
+ * steps and sampling by the call, which are refused here.
  */
 export class RemotePolicy implements ActingPolicy {
   private constructor(

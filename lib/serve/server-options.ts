@@ -9,15 +9,17 @@ export interface ServerOptions {
   port?: number | undefined;
   /** Clients send it as `Authorization: Api-Key <key>`; printable ASCII. */
   apiKey?: string | undefined;
-  /** Default 0: requests that arrive while a batch is computed form the next one. At most 60,000. */
+  /**
+   * Default 0: requests that arrive while a batch is computed form the next one. At most 60,000.
+   */
   batchWindowMs?: number | undefined;
   /** Default 16 requests, at most 1,024. */
   largestBatch?: number | undefined;
   /** Default 64, at most 10,000; one more is refused with 503. */
   maxClients?: number | undefined;
   /**
-   * Default 64 MiB, at most 1 GiB; a larger frame closes the connection with 1009. As many bytes may
-   * be held for each client.
+   * Default 64 MiB, at most 1 GiB; a larger frame closes the connection with 1009. As many bytes
+   * may be held for each client.
    */
   maxMessageBytes?: number | undefined;
   /**

@@ -145,8 +145,8 @@ export class PolicyServer {
   }
 
   /**
-   * Answers what is being computed, says goodbye (1001), and ends; after `graceMs` at the latest. An
-   * abort ends the waiting for that, not the closing itself.
+   * Answers what is being computed, says goodbye (1001), and ends; after `graceMs` at the latest.
+   * An abort ends the waiting for that, not the closing itself.
    */
   async close(graceMs = 5_000, { signal }: Abortable = {}): Promise<void> {
     signal?.throwIfAborted();

@@ -2,8 +2,8 @@ import type { WebSocket } from 'ws';
 
 /**
  * Ends a connection on which nothing comes any more. A server that lost its power, or a robot that
- * left the network, closes no connection: without this, requests would go into it, unanswered, for a
- * quarter of an hour.
+ * left the network, closes no connection: without this, requests would go into it, unanswered, for
+ * a quarter of an hour.
  *
  * @param isWaiting whether a request waits; `answerSilenceMs` counts then: a server of one thread
  *   answers no ping while it computes

@@ -18,7 +18,9 @@ export function torchCache(around: Pick<Surroundings, 'env' | 'home'>): string {
   return join(cacheFolder(around), 'torch');
 }
 
-/** Written by `dsrl-native setup` when the torch in that environment is whole; holds its version. */
+/**
+ * Written by `dsrl-native setup` when the torch in that environment is whole; holds its version.
+ */
 export function completeStamp(environment: string): string {
   return join(environment, 'dsrl-torch');
 }

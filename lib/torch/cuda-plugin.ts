@@ -13,9 +13,10 @@ export function cudaPluginFile(coreFile: string, { cuda }: Pick<TorchInfo, 'cuda
 }
 
 /**
- * Opens the kernels beside a core that computes on a GPU. Where there are none torch's own operators
- * compute the same, more slowly, and nothing is said: `dsrl-native build` makes none, and `doctor`
- * shows it. Kernels that are there and do not open are a damaged package, and worth a warning.
+ * Opens the kernels beside a core that computes on a GPU. Where there are none torch's own
+ * operators compute the same, more slowly, and nothing is said: `dsrl-native build` makes none, and
+ * `doctor` shows it. Kernels that are there and do not open are a damaged package, and worth a
+ * warning.
  */
 export function openCudaPlugin(
   core: Pick<CoreModule, 'openCudaPlugin'>,

@@ -10,7 +10,9 @@ import type { TorchInfo } from './inspect.js';
 import { packageVersion } from './platform.js';
 import { packageRoot, type Surroundings } from './surroundings.js';
 
-/** What became of a torch and a core that were opened together; `failure` is null where they work. */
+/**
+ * What became of a torch and a core that were opened together; `failure` is null where they work.
+ */
 export interface Verdict {
   failure: { code: `ERR_DSRL_${string}`; message: string; hint: string } | null;
 }

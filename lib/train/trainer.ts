@@ -51,7 +51,9 @@ export class Trainer {
   private running = false;
   private paused = false;
 
-  /** @throws UsageError ERR_DSRL_DEADLINE for a `stepDeadlineMs` or `stopDeadlineMs` that is none */
+  /**
+   * @throws UsageError ERR_DSRL_DEADLINE for a `stepDeadlineMs` or `stopDeadlineMs` that is none
+   */
   constructor(
     private readonly config: Config,
     private readonly options: TrainerOptions = {},

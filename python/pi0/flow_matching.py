@@ -61,8 +61,8 @@ def statistics(x: np.ndarray, constant_std: float) -> dict[str, list[float]]:
 
 
 def frame_statistics(frames: Frames) -> tuple[dict, dict]:
-    """Of states and of actions. A constant state keeps its unit; a constant action, which the policy
-    has to reproduce, is held to a hundredth of one."""
+    """Of states and of actions. A constant state keeps its unit; a constant action, which the
+    policy has to reproduce, is held to a hundredth of one."""
     return (
         statistics(frames.states, constant_std=1.0),
         statistics(frames.actions.reshape(-1, ACTION_DIM), constant_std=0.01),

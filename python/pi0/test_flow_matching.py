@@ -25,7 +25,7 @@ from .model import Pi0, Pi0Config
 
 
 class Oracle:
-    """In Pi0's place: knows the clean actions [B,H,D], and answers with `scale` of the true flow."""
+    """In Pi0's place: knows the clean actions [B,H,D], answers with `scale` of the true flow."""
 
     def __init__(self, actions: Tensor, scale: float = 1.0):
         self.actions, self.scale = actions, scale

@@ -5,8 +5,8 @@ python -m tokenizer.record_fixtures --out ../test/fixtures/tokenizer
 Needs two packages that nothing else here does: pip install sentencepiece==0.2.3 tokenizers==0.23.3
 
 `small` has the traits of PaliGemma's that matter to an id: byte-pair encoding with byte fallback,
-spaces kept as they are, newlines and runs of spaces as pieces of their own, <bos> = 2. `tiny` has no
-bytes, so that its ids fit into the vocabulary of test/fixtures/pi0. The ids are those of the two
+spaces kept as they are, newlines and runs of spaces as pieces of their own, <bos> = 2. `tiny` has
+no bytes, so that its ids fit into the vocabulary of test/fixtures/pi0. The ids are those of the two
 libraries that openpi and LeRobot call, with the lines around those calls.
 """
 

@@ -1,4 +1,5 @@
-// nvcc and what a torch was built for: whether the CUDA plugin can be compiled, and where it is put.
+// nvcc and what a torch was built for: whether the CUDA plugin can be compiled, and where it is
+// put.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +17,9 @@ export function cudaPluginPath(version) {
   return join(`cu${version.replace('.', '')}`, 'libdsrl_cuda.so');
 }
 
-/** CUDA_HOME's nvcc, the PATH's, or the one where toolkits are installed; null when there is none. */
+/**
+ * CUDA_HOME's nvcc, the PATH's, or the one where toolkits are installed; null when there is none.
+ */
 function findNvcc() {
   const { CUDA_HOME } = process.env;
   const own = CUDA_HOME ? join(CUDA_HOME, 'bin', 'nvcc') : '';

@@ -1,4 +1,5 @@
-// What the tests of LIBERO need: the bundle in the user's cache, made by the command that users type.
+// What the tests of LIBERO need: the bundle in the user's cache, made by the command that users
+// type.
 
 import { spawnSync } from 'node:child_process';
 import { homedir } from 'node:os';

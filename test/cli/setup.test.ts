@@ -17,7 +17,8 @@ let count = 0;
 
 /**
  * Stands for every Python: makes environments of itself, says what pip would take, and "installs" a
- * torch that is as old as the file `version` says, and calls itself so with the file `suffix` behind.
+ * torch that is as old as the file `version` says, and calls itself so with the file `suffix`
+ * behind.
  */
 const PYTHON = `
 PATH=/usr/bin:/bin

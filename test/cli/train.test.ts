@@ -88,7 +88,8 @@ describe('bad input ends in its code, with what to type', () => {
       'runner.logger.log_path=DIR',
     ],
     [
-      // There for root too, who is refused no folder: this one takes none. (For others it is closed.)
+      // There for root too, who is refused no folder: this one takes none. (For others it is
+      // closed.)
       'a run folder in a folder that takes none',
       () => ['train', 'tabletop', ...SMALL, '--run-dir', '/proc/dsrl/run'],
       3,

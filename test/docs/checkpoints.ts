@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { readSafetensors, writeSafetensors } from '../support/safetensors.js';
 import { ROOT } from './markdown.js';
 
-/** Puts the small checkpoints into a folder, under the names that a reader's have in docs/pi0.md. */
+/**
+ * Puts the small checkpoints into a folder, under the names that a reader's have in docs/pi0.md.
+ */
 export function placeCheckpoints(folder: string): void {
   const fixtures = join(ROOT, 'test', 'fixtures');
   symlinkSync(join(ROOT, 'test'), join(folder, 'test'));

@@ -1,5 +1,5 @@
-// One installed tarball with cores for two torches, one of them a CUDA build, on a machine without a
-// driver: it says so, refuses a GPU, and trains on the CPU.
+// One installed tarball with cores for two torches, one of them a CUDA build, on a machine without
+// a driver: it says so, refuses a GPU, and trains on the CPU.
 
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,6 @@
-/** No number that is none leaves the library: every way out, and every way in which one may come. */
+/**
+ * No number that is none leaves the library: every way out, and every way in which one may come.
+ */
 import { cpSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-// The kernels for a GPU: where they are looked for, and what becomes of files that are none. Libraries
-// made here take the place of the plugin; nothing below needs CUDA.
+// The kernels for a GPU: where they are looked for, and what becomes of files that are none.
+// Libraries made here take the place of the plugin; nothing below needs CUDA.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -15,8 +15,8 @@ export function temporaryFolder(): string {
 }
 
 /**
- * Prebuilds for these torches (none: for the set-up's, whose core is compiled), then `npm pack`: the
- * package as it is published.
+ * Prebuilds for these torches (none: for the set-up's, whose core is compiled), then `npm pack`:
+ * the package as it is published.
  */
 export function packTarball(
   folder: string,

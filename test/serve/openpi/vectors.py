@@ -1,4 +1,5 @@
-"""Prints messages as openpi's own msgpack_numpy packs them: a list of {name, hex, data, dtype, shape}.
+"""Prints messages as openpi's own msgpack_numpy packs them: a list of
+{name, hex, data, dtype, shape}.
 
 For arrays `data` are the elements as a flat list, for the rest the value itself.
 """

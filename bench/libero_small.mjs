@@ -4,7 +4,8 @@
 //   node bench/libero_small.mjs --policy DIR [--tasks 0,2,8] [--trials 50]
 //       [--noise iid,tiled,uniform] [--execute 8]
 //
-// One JSON line a kind of noise, over all (task, trial). "Headed for": the bowl that the gripper
+// One JSON line a kind of noise, over all (task, trial). Of a task: how many of its episodes went
+// for the target, lifted it then, and were successes. "Headed for": the bowl that the gripper
 // has come nearer to, by a chunk's end. "Went for": the bowl that is lifted first, else the one
 // that the gripper ends nearest to. Needs a built checkout and LIBERO's bundle with its reduced
 // scene.
@@ -149,12 +150,13 @@ for (const kind of values.noise.split(',')) {
       noise: kind,
       success: fraction(records, (it) => it.success),
       interval: [low, high].map((x) => Number(x.toFixed(3))),
-      tasks: values.tasks.split(',').map((task) =>
-        fraction(
-          records.filter((_, i) => scenes[i].task === Number(task)),
-          (it) => it.success,
-        ),
-      ),
+      tasks: values.tasks.split(',').map((task) => {
+        const own = records.filter((_, i) => scenes[i].task === Number(task));
+        const sent = own.filter(({ went }) => went === 0);
+        const successes = sent.filter(({ success }) => success).length;
+        const lifted = sent.filter((it) => it.success || it.lifted === 0).length;
+        return { task: Number(task), of: own.length, went: sent.length, lifted, successes };
+      }),
       went_for_target: fraction(records, (it) => it.went === 0),
       success_given_target: fraction(target, (it) => it.success),
       lifted_given_target: fraction(target, (it) => it.success || it.lifted === 0),

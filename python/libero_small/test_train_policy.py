@@ -65,6 +65,12 @@ class FrameWeights(unittest.TestCase):
             expected = [2.0] * 4 + [1.0] * 20 + [train_policy.PLACING_WEIGHT] * 16
             self.assertEqual(weights, expected)
 
+    def test_frames_on_the_way_to_the_target_can_weigh_more(self):
+        target, other = (shard(0, errand, [0.08] * 40) for errand in (0, 1))
+        plain = train_policy.frame_weights(target)
+        np.testing.assert_array_equal(train_policy.frame_weights(target, 3.0), 3 * plain)
+        np.testing.assert_array_equal(train_policy.frame_weights(other, 3.0), plain)
+
 
 class Hints(unittest.TestCase):
     def test_say_where_things_are_in_the_world_and_from_the_hand_in_centimetres(self):

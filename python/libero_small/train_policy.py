@@ -51,7 +51,7 @@ LAST_STEPS, LAST_WEIGHT = 24, 2.0
 LIFTED = 0.02  # metres above where its episode began
 
 
-def frame_weights(shard: dict[str, np.ndarray]) -> np.ndarray:
+def frame_weights(shard: dict[str, np.ndarray], target_weight: float = 1.0) -> np.ndarray:
     """How much more often than others each frame of a shard is drawn."""
     step, episode, errand, objects = (shard[k] for k in ("step", "episode", "errand", "objects"))
     weights = np.where(step < FIRST_STEPS, FIRST_WEIGHT, 1.0)
@@ -62,7 +62,7 @@ def frame_weights(shard: dict[str, np.ndarray]) -> np.ndarray:
         weights[own & (step > step[own].max() - LAST_STEPS)] = LAST_WEIGHT
         lifted = bowl[:, 2] > bowl[own][0, 2] + LIFTED
         weights[own & near & lifted] = PLACING_WEIGHT
-    return weights
+    return weights * np.where(errand == 0, target_weight, 1.0)
 
 
 def hints(shard: dict[str, np.ndarray]) -> np.ndarray:
@@ -71,7 +71,9 @@ def hints(shard: dict[str, np.ndarray]) -> np.ndarray:
     return 100 * np.concatenate([objects, objects - hand], 1).reshape(-1, 18)
 
 
-def load(folders: dict[Path, dict], prompts: dict[int, str]) -> Frames:
+def load(
+    folders: dict[Path, dict], prompts: dict[int, str], target_weight: float = 1.0
+) -> Frames:
     """What these folders hold, with the manifest of each; the prompts by task."""
     shards = [
         {name: it.numpy() for name, it in read_tensors(folder / shard["file"]).items()}
@@ -89,7 +91,7 @@ def load(folders: dict[Path, dict], prompts: dict[int, str]) -> Frames:
         pictures=np.stack([joined(camera) for camera in CAMERAS], 1),
         states=joined("state"),
         actions=joined("actions"),
-        weights=np.concatenate([frame_weights(shard) for shard in shards]),
+        weights=np.concatenate([frame_weights(shard, target_weight) for shard in shards]),
         prompts=np.array([places[task] for task in joined("task")]),
         tokens=tokens,
         token_mask=np.ones_like(tokens, bool),
@@ -106,6 +108,9 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--shift", type=int, default=0, help="pixels, of each picture at random")
     parser.add_argument("--tiled", type=float, default=0.5, help="draws with one row of noise")
+    parser.add_argument(
+        "--target-weight", type=float, default=1.0, help="of frames on the way to the target"
+    )
     parser.add_argument("--start", type=Path, help="a policy of this program to go on from")
     args = parser.parse_args()
 
@@ -115,7 +120,7 @@ def main() -> None:
         for folder in args.demonstrations
     }
     prompts = {int(k): text for it in folders.values() for k, text in it["prompts"].items()}
-    frames = load(folders, prompts)
+    frames = load(folders, prompts, args.target_weight)
     stats, start, history = frame_statistics(frames), None, {}
     if args.start is not None:
         program, policy = artefact.load(args.start)
@@ -126,7 +131,8 @@ def main() -> None:
     )
     command = (
         f"python -m libero_small.train_policy --seed {args.seed} --steps {args.steps} "
-        f"--lr {args.lr} --shift {args.shift} --tiled {args.tiled}"
+        f"--lr {args.lr} --shift {args.shift} --tiled {args.tiled} "
+        f"--target-weight {args.target_weight}"
     )
     if args.start is not None:
         command += f" --start {args.start.name}"

@@ -117,6 +117,7 @@ const RUN_ELSEWHERE: Record<string, string> = {
   'OMP_NUM_THREADS=1 python -m libero_small.train_policy --demonstrations DIR --out ../policies/libero_spatial_small':
     'python/libero_small/test_train_policy.py',
   'node bench/libero_small.mjs --policy DIR --execute 4': 'bench/libero_small.mjs',
+  'node bench/libero_ten.mjs': 'bench/libero_ten.mjs',
   'dsrl-native eval libero_spatial_small --policy-only --best-of 32': 'test/train/best_of.test.ts',
   'python libero/compare_replay.py TRACE REPLAY': 'test/libero/original.test.ts',
   'npm run quickstart': '.ci/full',

@@ -1,0 +1,104 @@
+// DSRL on all ten tasks of LIBERO-Spatial together, with the small policy that ships: its success
+// before and after over the 500 (task, trial), and the curve between.
+//
+//   node bench/libero_ten.mjs [--steps 60] [--seed 0]
+//
+// Prints Markdown. The run is kept in logs/bench, and gone on with when the command is typed again,
+// with more steps too. Needs a built checkout, and LIBERO's bundle with its reduced scene.
+
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const PROGRAM = join('scripts', 'test-learning', 'agent.mjs');
+/** Rows of the curve. */
+const PARTS = 6;
+/** Each task has 50 initial states. */
+const EPISODES = 500;
+
+const { values } = parseArgs({
+  options: {
+    steps: { type: 'string', default: '60' },
+    seed: { type: 'string', default: '0' },
+  },
+});
+const keep = join('logs', 'bench', 'libero_ten', `seed ${values.seed}`);
+
+/** The answer of a training and its evaluations; scripts/test-learning/agent.mjs. */
+function answerOf(request) {
+  const child = spawn(process.execPath, [PROGRAM, JSON.stringify(request)], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    output += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => {
+      if (code === 0) resolve(JSON.parse(output.trimEnd().split('\n').at(-1)));
+      else reject(new Error(`the training ended with ${code}`));
+    });
+  });
+}
+
+const { results, envSteps, updates, trainSeconds } = await answerOf({
+  recipe: 'libero_spatial_small',
+  seed: Number(values.seed),
+  environment: 'own',
+  keep,
+  overrides: [
+    'env.train.task_id_filter=null',
+    'env.eval.task_id_filter=null',
+    `env.eval.total_num_envs=${EPISODES}`,
+    `runner.max_steps=${values.steps}`,
+    'runner.val_check_interval=-1',
+  ],
+  evaluations: { frozen: { agent: null, noise: 'iid' }, after: { agent: 'trained' } },
+});
+
+const rows = readFileSync(join(ROOT, keep, 'run', 'metrics.jsonl'), 'utf8')
+  .trimEnd()
+  .split('\n')
+  .map((line) => JSON.parse(line));
+
+/** Of the episodes that ended in these global steps; a step in which none did has no success. */
+function success(part) {
+  const of = (row) => row['env/num_trajectories'];
+  const ended = part.reduce((sum, row) => sum + of(row), 0);
+  const solved = part.reduce((sum, row) => sum + of(row) * (row['env/success_once'] ?? 0), 0);
+  return { ended, fraction: ended > 0 ? (solved / ended).toFixed(2) : '-' };
+}
+
+const size = Math.ceil(rows.length / PARTS);
+const curve = Array.from({ length: Math.ceil(rows.length / size) }, (_, i) => {
+  const part = rows.slice(i * size, (i + 1) * size);
+  const { env_steps: steps, seconds } = part.at(-1);
+  const { ended, fraction } = success(part);
+  return [`${(steps / 1000).toFixed(1)} k`, (seconds / 60).toFixed(1), ended, fraction];
+});
+
+const table = (head, body) =>
+  [head, head.map(() => '---'), ...body].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+const percent = (value) => (100 * value).toFixed(1);
+const row = (name, { success, low, high, tasks }) => [
+  name,
+  ...tasks.map(({ successes }) => successes),
+  `${percent(success)} % (${percent(low)} - ${percent(high)})`,
+];
+const tasks = results.frozen.tasks.map(({ task }) => task);
+
+console.log(`${table(
+  ['successes of 50', ...tasks, 'all'],
+  [row('frozen, N(0, I)', results.frozen), row(`seed ${values.seed}`, results.after)],
+)}
+
+${table(['environment steps', 'minutes', 'episodes', 'success while training'], curve)}
+
+${envSteps} environment steps and ${updates} updates in ${(trainSeconds / 60).toFixed(1)} minutes of
+training on ${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown processor'}, Node ${process.versions.node}.`);

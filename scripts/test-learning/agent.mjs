@@ -84,7 +84,7 @@ try {
   for (const [name, it] of Object.entries(evaluations)) {
     const episodes = [];
     const result = await evaluate({
-      config: seeded(it.overrides ?? []),
+      config: seeded([...overrides, ...(it.overrides ?? [])]),
       runtime,
       policy,
       agent: it.agent === null ? null : acting(agents[it.agent], it),

@@ -6,9 +6,9 @@
  * A training: `environment` is the recipe's `own`, `permuted` (what became of a chunk is told to
  * another environment) or `black` (the agent's frame is); `keep` names the folder of a run that is
  * gone on with when it is there. An evaluation: the `trained` agent, the `fresh` one, or the frozen
- * policy alone (null, under `noise`) over every (task, trial), `repeats` times; `overrides` of its
- * own; `stochastic`: it draws from its distribution instead of taking the mean; `black`: it sees a
- * black frame; `listed`: with each episode by itself.
+ * policy alone (null, under `noise`) over every (task, trial), `repeats` times; `overrides`
+ * behind the training's; `stochastic`: it draws from its distribution instead of taking the mean;
+ * `black`: it sees a black frame; `listed`: with each episode by itself.
  */
 export function training(it) {
   return { recipe: 'tabletop', seed: 0, environment: 'own', overrides: [], ...it };

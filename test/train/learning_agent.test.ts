@@ -11,11 +11,11 @@ test.each(['own', 'permuted', 'black'])('one step of a training for the controls
     recipe: 'tabletop',
     seed: 0,
     environment: kind,
-    overrides: ['runner.max_steps=1', 'algorithm.update_epoch=2'],
+    overrides: ['runner.max_steps=1', 'algorithm.update_epoch=2', 'env.eval.trials=[0,1]'],
     evaluations: {
       frozen: { agent: null, noise: 'iid', listed: true, overrides: ['env.eval.trials=[0,2]'] },
-      fresh: { agent: 'fresh', stochastic: true, overrides: ['env.eval.trials=[0,1]'] },
-      after: { agent: 'trained', black: kind === 'black', overrides: ['env.eval.trials=[0,1]'] },
+      fresh: { agent: 'fresh', stochastic: true },
+      after: { agent: 'trained', black: kind === 'black' },
     },
   };
   const words = [program, JSON.stringify(request)];

@@ -6,15 +6,13 @@
 // Prints Markdown. The run is kept in logs/bench, and gone on with when the command is typed again,
 // with more steps too. Needs a built checkout, and LIBERO's bundle with its reduced scene.
 
-import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { root } from '../scripts/setup/steps.mjs';
+import { rowsOf, runTraining } from '../scripts/test-learning/run-training.mjs';
+import { interval, training } from '../scripts/test-learning/training.mjs';
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const PROGRAM = join('scripts', 'test-learning', 'agent.mjs');
 /** Rows of the curve. */
 const PARTS = 6;
 /** Each task has 50 initial states. */
@@ -28,44 +26,23 @@ const { values } = parseArgs({
 });
 const keep = join('logs', 'bench', 'libero_ten', `seed ${values.seed}`);
 
-/** The answer of a training and its evaluations; scripts/test-learning/agent.mjs. */
-function answerOf(request) {
-  const child = spawn(process.execPath, [PROGRAM, JSON.stringify(request)], {
-    cwd: ROOT,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let output = '';
-  child.stdout.setEncoding('utf8').on('data', (text) => {
-    output += text;
-  });
-  return new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (code) => {
-      if (code === 0) resolve(JSON.parse(output.trimEnd().split('\n').at(-1)));
-      else reject(new Error(`the training ended with ${code}`));
-    });
-  });
-}
+const { results, envSteps, updates, trainSeconds } = await runTraining(
+  training({
+    recipe: 'libero_spatial_small',
+    seed: Number(values.seed),
+    keep,
+    overrides: [
+      'env.train.task_id_filter=null',
+      'env.eval.task_id_filter=null',
+      `env.eval.total_num_envs=${EPISODES}`,
+      `runner.max_steps=${values.steps}`,
+      'runner.val_check_interval=-1',
+    ],
+    evaluations: { frozen: { agent: null, noise: 'iid' }, after: { agent: 'trained' } },
+  }),
+);
 
-const { results, envSteps, updates, trainSeconds } = await answerOf({
-  recipe: 'libero_spatial_small',
-  seed: Number(values.seed),
-  environment: 'own',
-  keep,
-  overrides: [
-    'env.train.task_id_filter=null',
-    'env.eval.task_id_filter=null',
-    `env.eval.total_num_envs=${EPISODES}`,
-    `runner.max_steps=${values.steps}`,
-    'runner.val_check_interval=-1',
-  ],
-  evaluations: { frozen: { agent: null, noise: 'iid' }, after: { agent: 'trained' } },
-});
-
-const rows = readFileSync(join(ROOT, keep, 'run', 'metrics.jsonl'), 'utf8')
-  .trimEnd()
-  .split('\n')
-  .map((line) => JSON.parse(line));
+const rows = rowsOf(join(root, keep, 'run'));
 
 /** Of the episodes that ended in these global steps; a step in which none did has no success. */
 function success(part) {
@@ -85,11 +62,10 @@ const curve = Array.from({ length: Math.ceil(rows.length / size) }, (_, i) => {
 
 const table = (head, body) =>
   [head, head.map(() => '---'), ...body].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
-const percent = (value) => (100 * value).toFixed(1);
-const row = (name, { success, low, high, tasks }) => [
+const row = (name, result) => [
   name,
-  ...tasks.map(({ successes }) => successes),
-  `${percent(success)} % (${percent(low)} - ${percent(high)})`,
+  ...result.tasks.map(({ successes }) => successes),
+  interval(result),
 ];
 const tasks = results.frozen.tasks.map(({ task }) => task);
 

@@ -8,32 +8,12 @@
 // One line a control; the last line is `N passed, N failed`. `--only`: controls whose name holds
 // TEXT. `--faults`: each control with its fault planted, and it passes if it sees it.
 
-import { spawn } from 'node:child_process';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { main, root } from './setup/steps.mjs';
+import { main } from './setup/steps.mjs';
 import { setup } from './setup.mjs';
 import { CONTROLS } from './test-learning/controls.mjs';
 import { LIBERO_CONTROLS } from './test-learning/libero-controls.mjs';
-
-/** One training, in a process of its own. */
-async function runTraining(training) {
-  const program = join(root, 'scripts', 'test-learning', 'agent.mjs');
-  const child = spawn(process.execPath, [program, JSON.stringify(training)], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let output = '';
-  child.stdout.setEncoding('utf8').on('data', (text) => {
-    output += text;
-  });
-  const status = await new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (code, signal) => resolve(code ?? signal));
-  });
-  if (status !== 0) throw new Error(`a training ended with ${status}`);
-  return JSON.parse(output.trimEnd().split('\n').at(-1));
-}
+import { runTraining } from './test-learning/run-training.mjs';
 
 /** Runs the controls whose name holds `only` and prints a line each; returns the counts. */
 export async function testLearning({ libero, only, faults }) {

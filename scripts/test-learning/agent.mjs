@@ -4,7 +4,7 @@
 //
 // The request is described in training.mjs. The last line of stdout is one JSON object.
 
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -23,6 +23,7 @@ import {
 } from '../../dist/index.js';
 import { createBackend } from '../../dist/train/environments.js';
 import { BlackFrame, blackened, PermutedOutcomes } from './backends.mjs';
+import { rowsOf } from './run-training.mjs';
 
 const GOAL = 0.9;
 const runtime = createRuntime({ device: 'cpu' });
@@ -50,13 +51,6 @@ function freshAgent(config) {
   const agent = new Agent(runtime, networkSizes(config), seed);
   new Learner(runtime, learnerSettings(config), seed).publish(agent);
   return agent;
-}
-
-function rowsOf(run) {
-  return readFileSync(join(run, 'metrics.jsonl'), 'utf8')
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line));
 }
 
 const { recipe, seed, environment, overrides, evaluations, keep } = JSON.parse(process.argv[2]);

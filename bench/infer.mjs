@@ -12,11 +12,12 @@
 // whose bytes are copied too. Prints a table of Markdown with the load.
 
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createRuntime, Policy } from '../dist/index.js';
+import { processors } from './report.mjs';
 
 const SHIPPED = fileURLToPath(new URL('../policies/tabletop', import.meta.url));
 const NOISE = new Float32Array(32).fill(0.5);
@@ -150,6 +151,6 @@ try {
 const head = ['call', 'picture', 'p50, us', 'p90, us', 'native call, p50, ms'];
 const lines = [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
 process.stdout.write(
-  `${count} calls a round, ${ROUNDS} rounds, ${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown processor'}, ` +
+  `${count} calls a round, ${ROUNDS} rounds, ${processors()}, ` +
     `load averages ${load} as it began.\n\n${lines.join('\n')}\n`,
 );

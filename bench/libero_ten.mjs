@@ -6,12 +6,12 @@
 // Prints Markdown. The run is kept in logs/bench, and gone on with when the command is typed again,
 // with more steps too. Needs a built checkout, and LIBERO's bundle with its reduced scene.
 
-import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root } from '../scripts/setup/steps.mjs';
 import { rowsOf, runTraining } from '../scripts/test-learning/run-training.mjs';
 import { interval, training } from '../scripts/test-learning/training.mjs';
+import { processors, table } from './report.mjs';
 
 /** Rows of the curve. */
 const PARTS = 6;
@@ -60,8 +60,6 @@ const curve = Array.from({ length: Math.ceil(rows.length / size) }, (_, i) => {
   return [`${(steps / 1000).toFixed(1)} k`, (seconds / 60).toFixed(1), ended, fraction];
 });
 
-const table = (head, body) =>
-  [head, head.map(() => '---'), ...body].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 const row = (name, result) => [
   name,
   ...result.tasks.map(({ successes }) => successes),
@@ -77,4 +75,4 @@ console.log(`${table(
 ${table(['environment steps', 'minutes', 'episodes', 'success while training'], curve)}
 
 ${envSteps} environment steps and ${updates} updates in ${(trainSeconds / 60).toFixed(1)} minutes of
-training on ${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown processor'}, Node ${process.versions.node}.`);
+training on ${processors()}, Node ${process.versions.node}.`);

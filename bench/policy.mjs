@@ -10,11 +10,12 @@
 
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { processors, table } from './report.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PAGE = join(ROOT, 'docs', 'bench_policy.md');
@@ -135,12 +136,6 @@ async function measure(python, size, repeats) {
   }
 }
 
-function table(head, rows) {
-  return [head, head.map(() => '---'), ...rows]
-    .map((cells) => `| ${cells.join(' | ')} |`)
-    .join('\n');
-}
-
 function report(results, repeats, load) {
   const speedHead = ['size', 'batch', 'dsrl-native, ms', 'LeRobot eager, ms', 'times faster'];
   const reuseHead = [
@@ -155,8 +150,8 @@ function report(results, repeats, load) {
 
 Wall milliseconds of the best of ${repeats} calls, CPU milliseconds in brackets. 3 cameras, 48 tokens
 of prompt, 50 actions, ${STEPS} Euler steps, float32, threads: ${THREADS}.
-Made by \`node bench/policy.mjs\`, whose head says how, on ${cpus().length} x
-${cpus()[0]?.model.trim() ?? 'unknown processor'}, load averages ${load} as it began.
+Made by \`node bench/policy.mjs\`, whose head says how, on
+${processors()}, load averages ${load} as it began.
 
 ${table(
   [...speedHead, 'difference of the actions'],

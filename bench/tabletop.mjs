@@ -7,44 +7,19 @@
 // a Python with torch and numpy (.venv/bin/python). Threads: both inherit OMP_NUM_THREADS, 1 if
 // unset.
 
-import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg } from 'node:os';
+import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { lastLine } from '../scripts/last-line.mjs';
+import { processors, table } from './report.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PAGE = join(ROOT, 'docs', 'tabletop.md');
 const BEGIN = '<!-- written by bench/tabletop.mjs: begin -->';
 const END = '<!-- written by bench/tabletop.mjs: end -->';
 const THREADS = process.env.OMP_NUM_THREADS ?? '1';
-
-/** Runs a program to its end; resolves to the JSON of its last line. */
-function lastLine(command, args) {
-  const child = spawn(command, args, {
-    cwd: ROOT,
-    env: { ...process.env, OMP_NUM_THREADS: THREADS },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let stdout = '';
-  child.stdout.setEncoding('utf8').on('data', (text) => {
-    stdout += text;
-  });
-  return new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (code) => {
-      if (code === 0) resolve(JSON.parse(stdout.trimEnd().split('\n').at(-1)));
-      else reject(new Error(`${command} ${args.join(' ')} exited with ${code}`));
-    });
-  });
-}
-
-function table(head, rows) {
-  return [head, head.map(() => '---'), ...rows]
-    .map((cells) => `| ${cells.join(' | ')} |`)
-    .join('\n');
-}
 
 const runCells = (run) => [
   run.name,
@@ -120,7 +95,7 @@ ${table(
 )}
 
 \`OMP_NUM_THREADS=${THREADS} node bench/tabletop.mjs --seeds ${values.seeds} --write\`
-on ${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown processor'}, Node ${process.versions.node}.
+on ${processors()}, Node ${process.versions.node}.
 
 Seconds count rollouts and updates until the deterministic agent first solves .9 of the 100 (task,
 trial), looked at every 2 global steps; start and evaluations are not counted. CPU seconds are those
@@ -148,7 +123,11 @@ for (const seed of values.seeds.split(',')) {
       .join(' ');
     process.stderr.write(`${name}, seed ${seed}, load ${load}\n`);
     const args = [join('bench', program), '--seed', seed, '--max-steps', values.steps];
-    runs.push({ name, load, ...(await lastLine(command, args)) });
+    runs.push({
+      name,
+      load,
+      ...(await lastLine(name, command, args, { OMP_NUM_THREADS: THREADS })),
+    });
   }
 }
 const text = report(runs);

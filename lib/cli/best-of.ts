@@ -10,7 +10,10 @@ export async function runBestOf(config: Config, noises: number, json: boolean): 
     bestOf({ ...opened, agent: null, onProgress }, noises),
   );
   const lines = successLines(result.tasks, result, 'scenes');
-  const tries = `one of ${noises} noises; ${result.tries.toFixed(1)} tried until one did`;
+  const tries =
+    result.tries === null
+      ? `none of ${noises} noises solved a scene`
+      : `one of ${noises} noises; ${result.tries.toFixed(1)} tried until one did`;
   process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${[...lines, tries].join('\n')}\n`);
   return 0;
 }

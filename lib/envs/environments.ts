@@ -22,10 +22,10 @@ export interface EnvironmentsOptions {
   /** Side of the agent's frame; 0: no picture. */
   frameSize: number;
   /**
-   * Steps after every reset in which nothing is decided: simulated objects settle. They are no part
-   * of the episode.
+   * How often a backend that has a `settlingAction` is sent it after every reset (0 unless given).
+   * These steps are no part of the episode.
    */
-  warmUp?: { steps: number; action: readonly number[] } | undefined;
+  warmUpSteps?: number | undefined;
   /** Films the episodes, but for the warm-up. */
   film?: Film | undefined;
 }
@@ -117,7 +117,7 @@ export class Environments {
       this.#slots = [];
       for (const env of envs) this.#slots[env] = this.#nextSlot();
       this.#losses = envs.map(() => 0);
-      await this.#begin(envs, signal);
+      await this.#begin(envs, { signal, until: signal });
       this.#started = true;
       return this.observe({ signal });
     });
@@ -210,7 +210,7 @@ export class Environments {
     }
     await filming?.show(stepped, chunk, next.prompts, (env) => ended[env] === true);
     if (beginning.length > 0) {
-      await this.#begin(beginning);
+      await this.#begin(beginning, { until: signal });
       result.obs = await this.observe();
     }
     return result;
@@ -247,7 +247,7 @@ export class Environments {
         return;
       }
       for (const slot of this.#slots) Object.assign(slot, { elapsed: 0, return: 0 });
-      await this.#begin(envs, signal);
+      await this.#begin(envs, { signal, until: signal });
     });
   }
 
@@ -321,13 +321,21 @@ export class Environments {
     return { task, trial, elapsed: 0, return: 0, done: reset === null };
   }
 
-  /** Puts environments at the start of their slots; one that is lost meanwhile is begun again. */
-  async #begin(envs: readonly number[], signal?: AbortSignal): Promise<void> {
+  /**
+   * Puts environments at the start of their slots; one that is lost or interrupted meanwhile is
+   * begun again. `signal` ends it between two of them; after `until` none is begun a second time.
+   */
+  async #begin(
+    envs: readonly number[],
+    { signal, until }: { signal?: AbortSignal | undefined; until: AbortSignal | undefined },
+  ): Promise<void> {
     for (let left = envs; left.length > 0; ) {
       for (const env of left) await this.#restore(env, signal);
-      const lost = await this.#settle(left.filter((env) => this.#slots[env]?.done === false));
-      for (const env of lost) this.#countLoss(env);
-      left = lost;
+      const settling = left.filter((env) => this.#slots[env]?.done === false);
+      const failure = await this.#settle(settling);
+      if (until?.aborted) return;
+      left = settling.filter((env) => failure[env] !== FAILURE.none);
+      for (const env of left) if (failure[env] !== FAILURE.interrupted) this.#countLoss(env);
     }
   }
 
@@ -337,20 +345,21 @@ export class Environments {
     await this.#options.backend.restore(env, task, trial, { signal });
   }
 
-  /** The warm-up; returns the environments that were lost in it. */
-  async #settle(envs: readonly number[]): Promise<number[]> {
-    const { backend, runtime, warmUp } = this.#options;
-    if (warmUp === undefined || warmUp.steps === 0 || envs.length === 0) return [];
-    const limit = new Int32Array(backend.numEnvs);
-    for (const env of envs) limit[env] = warmUp.steps;
-    const rows = Array.from({ length: backend.numEnvs * warmUp.steps }, () => warmUp.action);
-    const shape = [backend.numEnvs, warmUp.steps, backend.actionDim];
+  /** The warm-up; returns what became of each environment in it. */
+  async #settle(envs: readonly number[]): Promise<Int32Array> {
+    const { backend, runtime, warmUpSteps: steps = 0 } = this.#options;
+    const { numEnvs, actionDim, settlingAction } = backend;
+    const limit = new Int32Array(numEnvs);
+    if (settlingAction === undefined || steps === 0 || envs.length === 0) return limit;
+    for (const env of envs) limit[env] = steps;
+    const rows = Array.from({ length: numEnvs * steps }, () => settlingAction);
+    const shape = [numEnvs, steps, actionDim];
     const actions = Tensor.from(runtime, Float32Array.from(rows.flat()), shape);
     const { observation, failure } = await backend.stepChunk(actions, limit);
     actions.dispose();
     for (const image of Object.values(observation.images)) image.dispose();
     observation.state.dispose();
-    return envs.filter((env) => failure[env] !== FAILURE.none);
+    return failure;
   }
 
   #prompts(): string[] {

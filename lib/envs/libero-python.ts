@@ -4,6 +4,7 @@ import { EnvironmentSetupError, RuntimeFailure, UsageError } from '../errors.js'
 import {
   type BackendChunkResult,
   type BackendObservation,
+  LIBERO_SETTLING_ACTION,
   type LiberoSuite,
   liberoHome,
   type Runtime,
@@ -55,6 +56,7 @@ interface Slot {
 export class LiberoPythonBackend implements VecEnvBackend {
   readonly numTrials: number;
   readonly actionDim = ACTION_DIM;
+  readonly settlingAction = LIBERO_SETTLING_ACTION;
   /** Workers that were lost and replaced. */
   workersLost = 0;
   /** What the policy is told in each task. */

@@ -82,6 +82,11 @@ export interface VecEnvBackend {
   stepChunk(actions: Tensor, limit: Int32Array, wanted?: ChunkOptions): Promise<BackendChunkResult>;
   /** What the policy is told in a task; without it every prompt is ''. */
   prompt?(task: number): string;
+  /**
+   * [A], sent after every reset for `env.*.warmup_steps` steps, in which simulated objects settle.
+   * Without it nothing moves before the policy's first action: a robot has none.
+   */
+  readonly settlingAction?: readonly number[];
   /** The state of all environments, for a checkpoint. */
   saveState?(): Float64Array;
   /** Takes up what `saveState` gave. */

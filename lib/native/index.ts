@@ -33,6 +33,7 @@ export {
   type ReplayRows,
 } from './learning.js';
 export {
+  LIBERO_SETTLING_ACTION,
   LiberoBackend,
   type LiberoBackendOptions,
   type LiberoFixtures,

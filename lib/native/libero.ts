@@ -47,8 +47,12 @@ export interface LiberoBackendOptions {
   unevaluatedStates?: boolean;
 }
 
+/** What LIBERO's users send while objects settle: no motion, the gripper opening. */
+export const LIBERO_SETTLING_ACTION: readonly number[] = [0, 0, 0, 0, 0, 0, -1];
+
 /** LIBERO-Spatial on MuJoCo (core/env/libero.h). */
 export class LiberoBackend extends NativeBackend {
+  readonly settlingAction = LIBERO_SETTLING_ACTION;
   readonly bundle: LiberoBundle;
 
   /**

@@ -20,8 +20,8 @@ export interface BestOfResult {
   scenes: number;
   /** Noises tried a scene, at most. */
   noises: number;
-  /** Mean number of noises until the first that solves a scene, of those that are solved. */
-  tries: number;
+  /** Mean number of noises until the first that solves a scene, of those solved; null: none is. */
+  tries: number | null;
   tasks: TaskResult[];
 }
 
@@ -64,12 +64,13 @@ export async function bestOf(request: EvaluationRequest, noises: number): Promis
       }
     }
     const solved = scenes.filter(({ success }) => success);
+    const tries = solved.reduce((sum, scene) => sum + scene.tries, 0);
     return {
       success: solved.length / scenes.length,
       ...wilson(solved.length, scenes.length),
       scenes: scenes.length,
       noises,
-      tries: solved.reduce((sum, { tries }) => sum + tries, 0) / solved.length,
+      tries: solved.length === 0 ? null : tries / solved.length,
       tasks: successByTask(scenes),
     };
   } finally {

@@ -24,9 +24,6 @@ import { frameSize } from './videos.js';
 /** Side of the pictures that tabletop draws. */
 const TABLETOP_PICTURE = 64;
 
-/** What LIBERO's users send while objects settle: no motion, the gripper opening. */
-const LIBERO_NO_OPERATION = [0, 0, 0, 0, 0, 0, -1];
-
 type Role = 'train' | 'eval';
 
 /**
@@ -141,10 +138,7 @@ export function createEnvironments(
     gamma: config.algorithm.gamma,
     frameSize: config.actor.model.openpi.dsrl_image_size,
     film,
-    warmUp:
-      env.env_type === 'tabletop'
-        ? undefined
-        : { steps: env.warmup_steps, action: LIBERO_NO_OPERATION },
+    warmUpSteps: env.warmup_steps,
   });
 }
 

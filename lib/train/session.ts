@@ -168,16 +168,18 @@ async function restore(session: Session, checkpoint: string): Promise<void> {
 /** A backend of the caller's has to be what the configuration and the policy say. */
 function checkBackend(backend: VecEnvBackend, numEnvs: number, policy: FrozenPolicy): void {
   const { action_dim } = policy.metadata;
+  const envs = `set env.train.total_num_envs to ${backend.numEnvs}`;
+  const actions = `name a policy of ${backend.actionDim} numbers an action: actor.model.model_path`;
   const differences = [
-    ['numEnvs', backend.numEnvs, 'env.train.total_num_envs', numEnvs],
-    ['actionDim', backend.actionDim, "the policy's action_dim", action_dim],
+    ['numEnvs', backend.numEnvs, 'env.train.total_num_envs', numEnvs, envs],
+    ['actionDim', backend.actionDim, "the policy's action_dim", action_dim, actions],
   ] as const;
-  for (const [property, found, key, expected] of differences) {
+  for (const [property, found, key, expected, hint] of differences) {
     if (found === expected) continue;
     throw new UsageError(
       'ERR_DSRL_BACKEND',
       `the environment's ${property} is ${found}, ${key} is ${expected}`,
-      { hint: 'make both the same: the configuration counts, or another policy' },
+      { hint },
     );
   }
 }

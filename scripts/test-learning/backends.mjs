@@ -12,6 +12,7 @@ class Around {
     this.numTasks = inner.numTasks;
     this.numTrials = inner.numTrials;
     this.actionDim = inner.actionDim;
+    this.settlingAction = inner.settlingAction;
   }
   restore(env, task, trial) {
     return this.inner.restore(env, task, trial);

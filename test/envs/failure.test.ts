@@ -19,6 +19,7 @@ class ScriptedBackend implements VecEnvBackend {
   readonly numTasks = 1;
   readonly numTrials = 50;
   readonly actionDim = 2;
+  readonly settlingAction = [0, -1];
   readonly restored: [number, number][] = [];
   readonly limits: number[][] = [];
   readonly actions: number[][] = [];
@@ -57,7 +58,7 @@ function environments(script: Record<number, [number, number]>, warmUpSteps = 0,
     chunkReward: 'per_chunk',
     gamma: 0.99,
     frameSize: 0,
-    warmUp: { steps: warmUpSteps, action: [0, -1] },
+    warmUpSteps,
   });
   return { backend, envs };
 }
@@ -155,6 +156,30 @@ test('an environment that is lost in its warm-up is begun again', async () => {
   await envs.reset();
   expect(backend.limits).toEqual([
     [4, 4],
+    [0, 4],
+  ]);
+});
+
+test('an environment that is interrupted in its warm-up is no loss', async () => {
+  const interruptions = Array.from({ length: 9 }, (_, chunk): [number, [number, number]] => {
+    return [chunk, [1, FAILURE.interrupted]];
+  });
+  const { backend, envs } = environments(Object.fromEntries(interruptions), 4);
+  await envs.reset();
+  expect(backend.limits).toHaveLength(10);
+  expect(backend.limits.slice(1)).toEqual(Array.from({ length: 9 }, () => [0, 4]));
+});
+
+test('after an abort no warm-up is begun a second time', async () => {
+  const script: Record<number, [number, number]> = { 1: [1, FAILURE.interrupted] };
+  const { backend, envs } = environments({ ...script, 2: [1, FAILURE.interrupted] }, 4);
+  await envs.reset();
+  const controller = new AbortController();
+  const stepping = envs.stepChunk(actions(), { signal: controller.signal });
+  controller.abort(new Error('enough'));
+  await expect(stepping).rejects.toThrow('enough');
+  expect(backend.limits.slice(1)).toEqual([
+    [3, 3],
     [0, 4],
   ]);
 });

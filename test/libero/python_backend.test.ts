@@ -133,7 +133,7 @@ test('above it, a lost episode is begun again and the run goes on', async () => 
     chunkReward: 'per_chunk',
     gamma: 1,
     frameSize: SIZE,
-    warmUp: { steps: 2, action: [0, 0, 0, 0, 0, 0, -1] },
+    warmUpSteps: 2,
   });
   const first = await envs.reset();
   expect(existsSync(join(folder, 'once'))).toBe(true); // it was lost in the warm-up

@@ -1,6 +1,6 @@
 /** How far noise can steer a frozen policy: which noises are tried, and what counts. */
 import { expect, test } from 'vitest';
-import { bestOf, FrozenPolicy, resolveModelPath } from '../../lib/index.js';
+import { bestOf, FrozenPolicy, resolveModelPath, Tensor } from '../../lib/index.js';
 import { randomStream } from '../../lib/native/index.js';
 import { configured, runtime } from '../support/training.js';
 
@@ -51,4 +51,19 @@ test('a solved scene is not tried again, and more noises solve no fewer', async 
   const last = many.seen.at(-1) ?? new Float32Array(0);
   expect(waiting(many.seen[0] ?? last)).toBe(0);
   expect(waiting(last)).toBeGreaterThan(0);
+});
+
+test('where no noise solves a scene there is no mean number of tries', async () => {
+  const { horizon, action_dim: width } = policy.metadata;
+  const idle = {
+    metadata: policy.metadata,
+    sample: async () =>
+      Tensor.from<'float32'>(runtime, new Float32Array(SCENES * horizon * width), [
+        SCENES,
+        horizon,
+        width,
+      ]),
+  };
+  const result = await bestOf({ config, runtime, policy: idle, agent: null }, 1);
+  expect(result).toMatchObject({ success: 0, tries: null });
 });

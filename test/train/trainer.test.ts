@@ -20,6 +20,14 @@ test('a robot is trained, its events come as they happen, and the summary at the
   expect(robot.stops).toBe(1); // at the end
 });
 
+test('a robot under a configuration of LIBERO moves as the policy says, and no step more', async () => {
+  const robot = new SimulatedRobot();
+  const overrides = ['env.train.env_type=libero', 'env.train.task_suite_name=libero_spatial'];
+  const { summary } = await collect(trainer(robot, 1, { overrides }).trainer.run());
+  expect(summary.envSteps).toBeGreaterThan(0);
+  expect(robot.steps).toBe(summary.envSteps);
+});
+
 const troubles: [Trouble, string, RegExp][] = [
   ['throws', 'error', /the arm has stopped by itself/],
   ['hangs', 'late', /no answer within 200 ms/],

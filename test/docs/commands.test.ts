@@ -112,7 +112,7 @@ const RUN_ELSEWHERE: Record<string, string> = {
   'dsrl-native debug replay-env': 'test/libero/original.test.ts',
   'dsrl-native debug expert --env libero_spatial': 'test/libero/expert.test.ts',
   'dsrl-native debug demonstrations --out DIR': 'test/libero/demonstrations.test.ts',
-  'dsrl-native debug demonstrations --out demonstrations --episodes 200':
+  'dsrl-native debug demonstrations --out demonstrations --tasks 0,1,2,3,4,5,6,7,8,9 --episodes 200':
     'test/libero/demonstrations.test.ts',
   'OMP_NUM_THREADS=1 python -m libero_small.train_policy --demonstrations DIR --out ../policies/libero_spatial_small':
     'python/libero_small/test_train_policy.py',

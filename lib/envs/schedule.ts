@@ -100,12 +100,12 @@ export class RepeatedResets implements ResetSource {
   }
 }
 
-/** The list in its own order, once. */
+/** The list in its own order, once; null: an environment that waits from the start. */
 export class ResetList implements ResetSource {
   position = 0;
-  readonly #resets: readonly Reset[];
+  readonly #resets: readonly (Reset | null)[];
 
-  constructor(resets: readonly Reset[]) {
+  constructor(resets: readonly (Reset | null)[]) {
     this.#resets = resets;
   }
 

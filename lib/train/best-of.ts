@@ -31,7 +31,8 @@ export interface BestOfResult {
  * episode, with which the policy succeeds? An agent that picks the noise cannot do much better than
  * the scenes that are solved here; one that picks it anew each chunk may do somewhat better.
  *
- * A scene is tried until it is solved. Its k-th noise depends on the seed, the scene's place in the
+ * A scene is tried until it is solved, always in the same environment: where LIBERO's furniture
+ * stands depends on that. Its k-th noise depends on the seed, the scene's place in the
  * list and k alone. `onProgress` is told the scenes that are solved; the request's `agent`,
  * `noise`, `repeats` and `videos` are not used.
  */
@@ -48,16 +49,18 @@ export async function bestOf(request: EvaluationRequest, noises: number): Promis
       const open = scenes.filter(({ success }) => !success);
       if (open.length === 0) break;
       const drawn = uniformNoise(request, 'eval.best_of', k, scenes.length);
-      for (let start = 0; start < open.length; start += width) {
+      for (const wave of waves(open, width)) {
         signal?.throwIfAborted();
-        request.onProgress?.(scenes.length - open.length, scenes.length);
-        const wave = open.slice(start, start + width);
-        const rows = wave.map(({ place }) => drawn.subarray(place * size, (place + 1) * size));
-        const noise = constantNoise(runtime, rows);
+        const solved = scenes.filter(({ success }) => success).length;
+        request.onProgress?.(solved, scenes.length);
+        const rows = wave.map((scene) => {
+          return scene && drawn.subarray(scene.place * size, (scene.place + 1) * size);
+        });
+        const noise = constantNoise(runtime, size, rows);
         const episodes = await runWave(request, backend, wave, noise, undefined);
         for (const { task, trial, success } of episodes) {
-          const scene = wave.find((it) => it.task === task && it.trial === trial);
-          if (scene === undefined) continue;
+          const scene = wave.find((it) => it?.task === task && it.trial === trial);
+          if (!scene) continue;
           scene.success = success;
           scene.tries = k + 1;
         }
@@ -78,13 +81,28 @@ export async function bestOf(request: EvaluationRequest, noises: number): Promis
   }
 }
 
-/** The same noise at every decision; rows beyond the scenes are those of environments that wait. */
-function constantNoise(runtime: Runtime, rows: readonly Float32Array[]): WaveNoise {
+/** Waves of scenes, each in the environment of its place; null where an environment waits. */
+function* waves<Scene extends { place: number }>(
+  scenes: readonly Scene[],
+  width: number,
+): Generator<(Scene | null)[]> {
+  const queues = Array.from({ length: width }, (_, env) =>
+    scenes.filter(({ place }) => place % width === env),
+  );
+  const count = Math.max(...queues.map(({ length }) => length));
+  for (let wave = 0; wave < count; wave++) yield queues.map((queue) => queue[wave] ?? null);
+}
+
+/** The same noise at every decision; null, and beyond the rows: an environment that waits. */
+function constantNoise(
+  runtime: Runtime,
+  width: number,
+  rows: readonly (Float32Array | null)[],
+): WaveNoise {
   return {
     next: async (_, envs) => {
-      const width = rows[0]?.length ?? 0;
       const values = new Float32Array(envs * width);
-      for (const [env, row] of rows.entries()) values.set(row, env * width);
+      for (const [env, row] of rows.entries()) if (row !== null) values.set(row, env * width);
       return Tensor.from(runtime, values, [envs, width], 'float32');
     },
   };

@@ -39,6 +39,12 @@ export interface EvaluationRequest {
   noise?: NoiseKind | undefined;
   /** How often every (task, trial) is run (1). */
   repeats?: number | undefined;
+  /**
+   * Environments that run at once; unless given, what is fast for the backend and this machine.
+   * LIBERO's cabinet and stove stand where environment e of so many has them, as in RLinf: results
+   * are comparable episode by episode only with the same `wave`.
+   */
+  wave?: number | undefined;
   signal?: AbortSignal | undefined;
   /** Where videos go if `env.eval.video_cfg.save_video` wants them; without it there are none. */
   videos?: VideoRequest | undefined;
@@ -79,10 +85,10 @@ export interface EvaluationResult {
  * @throws the signal's reason, between two chunks, once it is aborted
  */
 export async function evaluate(request: EvaluationRequest): Promise<EvaluationResult> {
-  const { config, runtime, repeats = 1 } = request;
+  const { config, runtime, repeats = 1, wave = waveSize(config) } = request;
   const { total_num_envs: asked } = config.env.eval;
   const most = repeats * Math.min(asked, resetCount(config.env.eval) ?? asked);
-  const width = Math.min(waveSize(config), most);
+  const width = Math.min(wave, most);
   const { cameras } = request.policy.metadata;
   const backend = await createBackend(runtime, config, 'eval', width, cameras);
   const { save_video } = config.env.eval.video_cfg;
@@ -97,8 +103,8 @@ export async function evaluate(request: EvaluationRequest): Promise<EvaluationRe
     const draw = new NoiseSource(request);
     for (let start = 0; start < resets.length; start += width) {
       request.onProgress?.(episodes.length, resets.length);
-      const wave = resets.slice(start, start + width);
-      const ended = await runWave(request, backend, wave, draw, film);
+      const next = resets.slice(start, start + width);
+      const ended = await runWave(request, backend, next, draw, film);
       for (const episode of ended) request.onEpisode?.(episode);
       episodes.push(...ended);
     }
@@ -115,11 +121,11 @@ export interface WaveNoise {
   next(obs: Observation, envs: number): Promise<Tensor<'float32'>>;
 }
 
-/** One episode for each of `resets`, as many as there are environments or fewer. */
+/** One episode for each of `resets`, as many as there are environments or fewer; null: none. */
 export async function runWave(
   request: EvaluationRequest,
   backend: VecEnvBackend,
-  resets: readonly Reset[],
+  resets: readonly (Reset | null)[],
   draw: WaveNoise,
   film: Film | undefined,
 ): Promise<EpisodeRecord[]> {

@@ -84,6 +84,7 @@ try {
       agent: it.agent === null ? null : acting(agents[it.agent], it),
       noise: it.noise,
       repeats: it.repeats,
+      wave: it.wave,
       onEpisode: ({ task, trial, success, length }) => {
         episodes.push({ scene: `${task}:${trial}`, success, length });
       },

@@ -53,6 +53,34 @@ test('a solved scene is not tried again, and more noises solve no fewer', async 
   expect(waiting(last)).toBeGreaterThan(0);
 });
 
+test('a scene stays in its environment however many are left', async () => {
+  // More scenes than environments: two waves, then fewer scenes with gaps.
+  const wide = configured('seed=5', 'env.eval.total_num_envs=100', 'env.eval.max_episode_steps=40');
+  const places = new Set<number>();
+  const rows: Float32Array[] = [];
+  const sample = (...given: Parameters<FrozenPolicy['sample']>) => {
+    rows.push(given[1].read());
+    return policy.sample(...given);
+  };
+  const listening = { metadata: policy.metadata, sample };
+  await bestOf({ config: wide, runtime, policy: listening, agent: null }, 2);
+  const drawn = [0, 1].map((k) =>
+    Array.from({ length: 100 }, (_, scene) => {
+      return randomStream(runtime, 5n, 'eval.best_of', k, scene, 1).uniform[0] ?? 9;
+    }),
+  );
+  for (const values of rows) {
+    for (let env = 0; env < values.length / WIDTH; env++) {
+      const first = values[env * WIDTH] ?? 0;
+      if (first === 0) continue; // it waits
+      const found = drawn.flat().findIndex((value) => Math.abs(2 * value - 1 - first) < 1e-6);
+      expect((found % 100) % (values.length / WIDTH)).toBe(env);
+      places.add(found % 100);
+    }
+  }
+  expect(places.size).toBe(100);
+});
+
 test('where no noise solves a scene there is no mean number of tries', async () => {
   const { horizon, action_dim: width } = policy.metadata;
   const idle = {

@@ -1,7 +1,10 @@
 #include "libero/mujoco_api.h"
 
 #include <dlfcn.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 
@@ -42,6 +45,17 @@ void* find(void* library, const char* name, const std::string& path) {
   return symbol;
 }
 
+/// The arena of a LIBERO scene is 1.3 GB of addresses, hardly any of which are ever touched. Linux
+/// lets nobody fork who could not copy such a mapping: with sixteen environments no child process
+/// (ffmpeg, a worker of the original) could be started on a machine of 16 GB. No child looks there.
+void advise_arena(const mjData& data, int advice) {
+  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<std::uintptr_t>(data.arena);
+  const std::uintptr_t first = (begin + page - 1) / page * page;
+  const std::uintptr_t end = (begin + static_cast<std::uintptr_t>(data.narena)) / page * page;
+  if (first < end) madvise(reinterpret_cast<void*>(first), end - first, advice);
+}
+
 }  // namespace
 
 const char* compiled_mujoco() {
@@ -70,7 +84,13 @@ Mujoco::Data Mujoco::make_data(const mjModel* model) const {
   mjData* data = nullptr;
   intercept([&] { data = mj_makeData(model); });
   if (data == nullptr) throw std::bad_alloc();
+  advise_arena(*data, MADV_DONTFORK);
   return Data(data, DeleteData{this});
+}
+
+void Mujoco::DeleteData::operator()(mjData* data) const {
+  advise_arena(*data, MADV_DOFORK);  // its pages may become anybody's
+  mujoco->mj_deleteData(data);
 }
 
 }  // namespace dsrl::libero

@@ -67,7 +67,7 @@ struct Mujoco {
   };
   struct DeleteData {
     const Mujoco* mujoco;
-    void operator()(mjData* data) const { mujoco->mj_deleteData(data); }
+    void operator()(mjData* data) const;
   };
   using Model = std::unique_ptr<mjModel, DeleteModel>;
   using Data = std::unique_ptr<mjData, DeleteData>;

@@ -1,4 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { createRuntime, LiberoBackend, Tensor } from '../../lib/native/index.js';
 import { whyNoLibero } from '../support/libero.js';
@@ -46,6 +48,13 @@ describe.skipIf(reason)(`the native LIBERO${reason ? ` (${reason})` : ''}`, () =
       expect(bytes(right?.read() as Uint8Array)).toEqual(bytes(left?.read() as Uint8Array));
     }
     expect(bytes(three.saveState())).toEqual(bytes(one.saveState()));
+  });
+
+  it('lets child processes be started beside it', () => {
+    // 1.3 GB of addresses an environment; of what is copied Linux says no beyond the memory.
+    const many = Math.ceil(totalmem() / 1.3e9) + 4;
+    make(many);
+    expect(spawnSync('true').error).toBe(undefined);
   });
 
   it.each([0, 2])('goes on to the bit from what it saved after %i chunks', async (chunks) => {

@@ -3,11 +3,13 @@
 // --libero on the real LIBERO-Spatial (dsrl-native libero setup), which takes hours; its runs are
 // kept in logs/ and gone on with.
 //
-//   npm run test:learning [-- --libero] [-- --only TEXT] [-- --faults]
+//   npm run test:learning [-- --libero] [-- --only TEXT] [-- --faults] [-- --anew]
 //
 // One line a control; the last line is `N passed, N failed`. `--only`: controls whose name holds
-// TEXT. `--faults`: each control with its fault planted, and it passes if it sees it.
+// TEXT. `--faults`: each control with its fault planted, and it passes if it sees it. `--anew`: kept
+// runs are deleted first; of one that has learned, a learner that no longer does is not seen.
 
+import { rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { main } from './setup/steps.mjs';
 import { setup } from './setup.mjs';
@@ -44,6 +46,14 @@ export async function testLearning({ libero, only, faults }) {
   return count;
 }
 
+/** Deletes the runs that these controls would go on with. */
+function deleteKept({ libero, only }) {
+  const meant = (libero ? LIBERO_CONTROLS : CONTROLS).filter(({ name }) => name.includes(only));
+  const kept = meant.flatMap(({ trainings }) => trainings.map(({ keep }) => keep));
+  for (const folder of kept)
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+}
+
 await main(import.meta.url, async (args) => {
   const { values } = parseArgs({
     args,
@@ -51,9 +61,11 @@ await main(import.meta.url, async (args) => {
       libero: { type: 'boolean', default: false },
       only: { type: 'string', default: '' },
       faults: { type: 'boolean', default: false },
+      anew: { type: 'boolean', default: false },
     },
   });
   await setup();
+  if (values.anew) deleteKept(values);
   const { passed, failed } = await testLearning(values);
   process.stdout.write(`${passed} passed, ${failed} failed\n`);
   process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

@@ -89,7 +89,7 @@ const heldOut = {
 };
 
 /** Long enough for the agent that is told the truth to be well beyond the base. */
-const PERMUTED_STEPS = 'runner.max_steps=20';
+const PERMUTED_STEPS = 'runner.max_steps=30';
 
 const permuted = {
   name: 'permuted rewards teach nothing on LIBERO',

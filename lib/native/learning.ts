@@ -121,8 +121,9 @@ export class Replay {
   }
 
   /**
-   * Writes segments into `folder`; those that `previous` holds already are linked. An abort rejects
-   * once all of them are there: what stands on disk is whole.
+   * Writes segments into `folder`; those that `previous` holds already are linked, and written
+   * where its index is damaged. An abort rejects once all of them are there: what stands on disk
+   * is whole.
    */
   save(folder: string, previous = '', { signal }: Abortable = {}): Promise<void> {
     return abortable(signal, () => translateAsync(() => this.raw.save(folder, previous)));

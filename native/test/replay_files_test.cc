@@ -129,6 +129,49 @@ TEST(ReplayFiles, SaveWithoutALinkWhereTheEarlierFileIsGone) {
   naive.expect_in(once_more);
 }
 
+// A linked segment is the earlier checkpoint's file too.
+TEST(ReplayFiles, LeaveOtherCheckpointsAsTheyAreWhereOneIsWrittenOver) {
+  const test::Folder folder;
+  const Episodes other_episodes{.envs = 96, .reset_one_in = 2};
+  NaiveReplay naive(kWide, 6000), other_naive(other_episodes, 6000);
+  Replay replay(kWide.network(), 6000, kWide.envs, at::kCPU);
+  Replay other(kWide.network(), 6000, kWide.envs, at::kCPU);
+  run(naive, {&replay}, 5000);
+  run(other_naive, {&other}, 5000);
+  const std::string a = folder / "a", b = folder / "b";
+  const auto holds = [](const std::string& name, const NaiveReplay& expected) {
+    const Replay found = loaded(kWide, 6000, name);
+    expected.expect_in(found);
+  };
+  replay.save(a, "");
+  replay.save(b, a);
+  EXPECT_EQ(fs::hard_link_count(files_of(a)[1]), 2u);
+  other.save(b, "");
+  holds(a, naive);
+  holds(b, other_naive);
+  replay.save(b, a);  // a link in the place of another segment of that name
+  holds(a, naive);
+  holds(b, naive);
+  EXPECT_EQ(fs::hard_link_count(files_of(a)[1]), 2u);
+  replay.save(b, a);  // which is there already
+  holds(b, naive);
+  replay.save(a, a);
+  holds(a, naive);
+  holds(b, naive);
+}
+
+TEST(ReplayFiles, SaveWithoutALinkWhereTheEarlierIndexIsDamaged) {
+  const test::Folder folder;
+  NaiveReplay naive(kWide, 6000);
+  Replay replay(kWide.network(), 6000, kWide.envs, at::kCPU);
+  run(naive, {&replay}, 5000);
+  replay.save(folder / "first", "");
+  fs::resize_file(folder / "first/index.safetensors", 100);
+  replay.save(folder / "second", folder / "first");
+  const Replay again = loaded(kWide, 6000, folder / "second");
+  naive.expect_in(again);
+}
+
 class DamagedReplay : public testing::Test {
  protected:
   void SetUp() override {

@@ -94,6 +94,37 @@ struct Index {
   }
 };
 
+// The segments that `previous` holds. Where its index is damaged there are none: its loss must not
+// be that of the checkpoints after it too.
+std::vector<Index::Segment> linkable(const std::string& previous) {
+  std::error_code failure;
+  if (previous.empty() || !fs::exists(previous + "/" + kIndex, failure)) return {};
+  try {
+    return Index::read(previous).segments;
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+// Takes away what stands under a name that is about to be written. It may be a link: opened and
+// cut to nothing it would be another checkpoint's segment that is lost.
+void make_way(const std::string& path) {
+  std::error_code failure;
+  fs::remove(path, failure);
+  if (failure) throw Error("ERR_DSRL_CHECKPOINT_WRITE", "cannot replace " + path);
+}
+
+// True if `to` is now the file `from`, or a copy of it.
+bool linked_or_copied(const std::string& from, const std::string& to) {
+  std::error_code failure;
+  if (!fs::exists(from, failure)) return false;
+  if (fs::equivalent(from, to, failure)) return true;
+  make_way(to);
+  fs::create_hard_link(from, to, failure);
+  if (failure) fs::copy_file(from, to, failure);
+  return !failure;
+}
+
 }  // namespace
 
 /// Writes and reads the segments of a replay; a friend, so that the ring itself knows no files.
@@ -191,30 +222,24 @@ void Replay::save(const std::string& folder, const std::string& previous) const 
   std::error_code failure;
   fs::create_directories(folder, failure);
   if (failure) throw Error("ERR_DSRL_CHECKPOINT_WRITE", "cannot create " + folder);
-  Index before;
-  if (!previous.empty() && fs::exists(previous + "/" + kIndex)) before = Index::read(previous);
-
+  const std::vector<Index::Segment> before = linkable(previous);
   Index index{total_, size(), {}};
   for (int64_t first = oldest_ / kSegment * kSegment; first < total_; first += kSegment) {
     // A segment that was complete in an earlier checkpoint is linked, evicted rows and all.
-    const auto held = std::find_if(before.segments.begin(), before.segments.end(), [&](auto& s) {
-      return s.first == first && s.count == kSegment;
-    });
-    if (held != before.segments.end()) {
-      const std::string name = segment_name(first, kSegment);
-      fs::create_hard_link(previous + "/" + name, folder + "/" + name, failure);
-      if (failure) fs::copy_file(previous + "/" + name, folder + "/" + name, failure);
-      if (!failure) {
-        index.segments.push_back(*held);
-        continue;
-      }
+    const auto held = std::ranges::find_if(
+        before, [&](const Index::Segment& s) { return s.first == first && s.count == kSegment; });
+    const std::string whole = "/" + segment_name(first, kSegment);
+    if (held != before.end() && linked_or_copied(previous + whole, folder + whole)) {
+      index.segments.push_back(*held);
+      continue;
     }
     const int64_t from = std::max(first, oldest_);
     const int64_t count = std::min(first + kSegment, total_) - from;
-    const int64_t checksum =
-        ReplayFiles::write_segment(*this, folder + "/" + segment_name(from, count), from, count);
-    index.segments.push_back({from, count, checksum});
+    const std::string path = folder + "/" + segment_name(from, count);
+    make_way(path);
+    index.segments.push_back({from, count, ReplayFiles::write_segment(*this, path, from, count)});
   }
+  make_way(folder + "/" + kIndex);
   index.write(folder);
 }
 

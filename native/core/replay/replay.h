@@ -55,7 +55,8 @@ class Replay {
 
   /// Writes segments of transitions into `folder`, each with its CRC-32C (replay_files.cc).
   /// Complete segments that `previous` (a folder written earlier in this run, or "") already
-  /// holds are linked instead of written again.
+  /// holds are linked instead of written again. No other file is changed: not one of `previous`,
+  /// and none that shares its bytes with a file of `folder` which is replaced.
   void save(const std::string& folder, const std::string& previous) const;
   /// Restores what save() wrote. The replay must be empty and of the same sizes.
   void load(const std::string& folder);

@@ -129,8 +129,8 @@ export class Replay {
     return abortable(signal, () => translateAsync(() => this.raw.save(folder, previous)));
   }
   /**
-   * Restores what `save` wrote, into an empty replay. An abort rejects once it is restored: a
-   * replay is empty or whole.
+   * Restores what `save` wrote, into an empty replay, which is empty again if that fails. An abort
+   * rejects once it is restored: a replay is empty or whole.
    */
   load(folder: string, { signal }: Abortable = {}): Promise<void> {
     return abortable(signal, () => translateAsync(() => this.raw.load(folder)));

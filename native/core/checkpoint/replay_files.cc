@@ -90,7 +90,20 @@ struct Index {
       index.segments.push_back({first[i], count[i], checksum[i]});
     }
     if (index.own_checksum() != own_checksum[0]) damaged(path, "its CRC-32C does not match");
+    index.check_order(path);
     return index;
+  }
+
+ private:
+  // The segments follow each other from the oldest transition, or one before it, to the newest.
+  void check_order(const std::string& path) const {
+    int64_t next = segments.empty() ? total : segments[0].first;
+    bool fits = next >= 0 && next <= total - size;
+    for (const Segment& segment : segments) {
+      fits = fits && segment.first == next && segment.count > 0 && segment.count <= total - next;
+      if (fits) next += segment.count;
+    }
+    if (!fits || next != total) damaged(path, "its segments are not the whole replay");
   }
 };
 
@@ -223,8 +236,8 @@ void Replay::save(const std::string& folder, const std::string& previous) const 
   fs::create_directories(folder, failure);
   if (failure) throw Error("ERR_DSRL_CHECKPOINT_WRITE", "cannot create " + folder);
   const std::vector<Index::Segment> before = linkable(previous);
-  Index index{total_, size(), {}};
-  for (int64_t first = oldest_ / kSegment * kSegment; first < total_; first += kSegment) {
+  Index index{total(), size(), {}};
+  for (int64_t first = oldest() / kSegment * kSegment; first < total_; first += kSegment) {
     // A segment that was complete in an earlier checkpoint is linked, evicted rows and all.
     const auto held = std::ranges::find_if(
         before, [&](const Index::Segment& s) { return s.first == first && s.count == kSegment; });
@@ -233,8 +246,8 @@ void Replay::save(const std::string& folder, const std::string& previous) const 
       index.segments.push_back(*held);
       continue;
     }
-    const int64_t from = std::max(first, oldest_);
-    const int64_t count = std::min(first + kSegment, total_) - from;
+    const int64_t from = std::max(first, oldest());
+    const int64_t count = std::min(first + kSegment, total()) - from;
     const std::string path = folder + "/" + segment_name(from, count);
     make_way(path);
     index.segments.push_back({from, count, ReplayFiles::write_segment(*this, path, from, count)});
@@ -247,22 +260,20 @@ void Replay::load(const std::string& folder) {
   if (total_ != 0) throw Error("ERR_DSRL_REPLAY_SHAPE", "replay.load needs an empty replay");
   const Index index = Index::read(folder);
   const int64_t oldest = index.total - std::min(index.size, capacity_);
-  int64_t expected = oldest;
-  total_ = oldest_ = oldest;
-  for (const Index::Segment& segment : index.segments) {
-    const std::string path = folder + "/" + segment_name(segment.first, segment.count);
-    if (segment.first < 0 || segment.count < 0 || segment.first > index.total - segment.count ||
-        (segment.first > expected && segment.first > oldest)) {
-      damaged(path, "its place in the replay does not fit the index");
+  total_ = oldest;
+  try {
+    for (const Index::Segment& segment : index.segments) {
+      if (segment.first + segment.count <= oldest) continue;
+      const std::string path = folder + "/" + segment_name(segment.first, segment.count);
+      if (file_crc32c(path) != static_cast<uint32_t>(segment.checksum)) {
+        damaged(path, "its CRC-32C does not match the index");
+      }
+      ReplayFiles::read_segment(*this, path, segment.first, segment.count, oldest);
     }
-    if (segment.first + segment.count <= oldest) continue;
-    if (file_crc32c(path) != static_cast<uint32_t>(segment.checksum)) {
-      damaged(path, "its CRC-32C does not match the index");
-    }
-    ReplayFiles::read_segment(*this, path, segment.first, segment.count, oldest);
-    expected = segment.first + segment.count;
+  } catch (...) {
+    clear();  // half a replay would be learned from, or refuse the load that follows
+    throw;
   }
-  if (total_ != index.total) damaged(folder, "transitions are missing");
 }
 
 }  // namespace dsrl

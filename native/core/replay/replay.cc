@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <string>
 
 #include "core/error.h"
@@ -107,10 +108,10 @@ void Replay::push(int64_t observation, int64_t next_observation, const float* no
                   int32_t steps, uint8_t terminated, int64_t version) {
   const int64_t at = slot(total_);
   const auto index = static_cast<size_t>(at);
-  if (size() == capacity_) {  // `at` is the oldest transition's place
+  if (size_ == capacity_) {  // `at` is the oldest transition's place
     store_.release(slots_[index]);
     store_.release(next_slots_[index]);
-    ++oldest_;
+    size_ = size_ - 1;
   }
   store_.hold(observation);
   store_.hold(next_observation);
@@ -124,11 +125,20 @@ void Replay::push(int64_t observation, int64_t next_observation, const float* no
   rewards_.select(0, at).fill_(reward);
   steps_.select(0, at).fill_(static_cast<int64_t>(steps));
   terminated_.select(0, at).fill_(static_cast<int64_t>(terminated));
-  ++total_;
+  total_ = total_ + 1;
+  size_ = size_ + 1;
+}
+
+// As it was made.
+void Replay::clear() {
+  size_ = 0;
+  total_ = 0;
+  store_.clear();
+  std::fill(pending_.begin(), pending_.end(), kNone);
 }
 
 Batch Replay::gather(const at::Tensor& positions, at::Device device) const {
-  const at::Tensor rows = (positions + oldest_).remainder(capacity_);
+  const at::Tensor rows = (positions + oldest()).remainder(capacity_);
   const at::Tensor now = observations_.index_select(0, rows);
   const at::Tensor next = next_observations_.index_select(0, rows);
   const auto move = [device](const at::Tensor& tensor) { return tensor.to(device); };

@@ -10,6 +10,7 @@
 #include "core/nn/config.h"
 #include "core/replay/batch.h"
 #include "core/replay/observation_store.h"
+#include "core/replay/shared_count.h"
 
 namespace dsrl {
 
@@ -34,7 +35,7 @@ struct ReplayRows {
 /// gather() takes positions counted from the oldest that is still held, so what a draw means does
 /// not depend on where a transition lies in memory (a resumed run continues bit for bit).
 ///
-/// Not thread-safe: the caller appends and learns in turns.
+/// Not thread-safe: the caller appends and learns in turns. Any thread may read the counts.
 class Replay {
  public:
   /// Throws ERR_DSRL_CONFIG_REPLAY for a capacity or a number of environments that cannot be.
@@ -45,7 +46,7 @@ class Replay {
   /// Rows at `positions` (int64 [B] in [0, size()), on the replay's device), on `device`.
   Batch gather(const at::Tensor& positions, at::Device device) const;
 
-  int64_t size() const { return total_ - oldest_; }
+  int64_t size() const { return size_; }
   int64_t total() const { return total_; }  // transitions ever appended
   int64_t capacity() const { return capacity_; }
   at::Device device() const { return store_.device(); }
@@ -58,11 +59,14 @@ class Replay {
   /// holds are linked instead of written again. No other file is changed: not one of `previous`,
   /// and none that shares its bytes with a file of `folder` which is replaced.
   void save(const std::string& folder, const std::string& previous) const;
-  /// Restores what save() wrote. The replay must be empty and of the same sizes.
+  /// Restores what save() wrote. The replay must be empty and of the same sizes; it is empty again
+  /// where that fails.
   void load(const std::string& folder);
 
  private:
   friend class ReplayFiles;
+  void clear();
+  int64_t oldest() const { return total_ - size_; }  // number of the oldest one that is held
   int64_t slot(int64_t number) const { return number % capacity_; }
   void push(int64_t observation, int64_t next_observation, const float* noise, float reward,
             int32_t steps, uint8_t terminated, int64_t version);
@@ -81,8 +85,8 @@ class Replay {
   std::vector<int64_t> slots_, next_slots_;  // host copies of the two index tensors
   // The slot of each environment's newest s', to be reused when the next s is the same.
   std::vector<int64_t> pending_;
-  int64_t total_ = 0;   // number of the next transition
-  int64_t oldest_ = 0;  // number of the oldest one that is held
+  SharedCount total_;  // number of the next transition
+  SharedCount size_;
 };
 
 }  // namespace dsrl

@@ -66,8 +66,11 @@ export interface ReplayRows {
   nextFrame: Tensor | null;
   nextState: Tensor;
   noise: Tensor;
+  /** Of the whole chunk; finite. */
   rewards: Float32Array;
+  /** Environment steps that the chunk executed, 0 or more. */
   steps: Int32Array;
+  /** 1: the episode ended for good, and s' has no value; else 0. */
   terminated: Uint8Array;
   /** 0: the row is not stored. */
   active: Uint8Array;
@@ -90,7 +93,10 @@ export class Replay {
     this.raw = translate(() => new runtime.binding.Replay(sizes, capacity, numEnvs, device));
   }
 
-  /** Stores one transition a row. */
+  /**
+   * Stores one transition a row, or none.
+   * @throws UsageError ERR_DSRL_REPLAY_SHAPE, ERR_DSRL_REPLAY_VALUE: what does not fit, and where
+   */
   append(rows: ReplayRows): void {
     translate(() =>
       this.raw.append({

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -189,6 +190,15 @@ class DamagedReplay : public testing::Test {
     return saved_ + "/transitions_" + std::to_string(first) + "_" + std::to_string(count_) +
            ".safetensors";
   }
+  /// The segment's file, changed, and an index to which it fits.
+  void change_segment(const std::string& name, const at::Tensor& value) const {
+    const std::string path = segment(0);
+    NamedTensors tensors;
+    for (const auto& [found, tensor] : read_safetensors(path).tensors) {
+      tensors.emplace_back(found, found == name ? value : tensor);
+    }
+    write_index(count_, count_, {{0, count_, write_safetensors(path, tensors)}});
+  }
   /// Segments are {first, count, checksum}.
   void write_index(int64_t total, int64_t size,
                    const std::vector<std::array<int64_t, 3>>& segments) const {
@@ -257,6 +267,28 @@ TEST_F(DamagedReplay, OtherSizesAreNamed) {
        {Episodes{.envs = 3, .image_size = 5}, Episodes{.envs = 3, .image_size = 4, .state_dim = 4},
         Episodes{.envs = 3, .image_size = 4, .noise_dim = 3}}) {
     EXPECT_EQ(refusal(other, saved_), "ERR_DSRL_CHECKPOINT_DAMAGED");
+  }
+}
+
+TEST_F(DamagedReplay, ValuesThatNoTransitionHasAreFound) {
+  const auto ones = [&](at::ScalarType type) { return at::ones({count_}, type); };
+  const auto with = [](at::Tensor tensor, int64_t at, double value) {
+    tensor[at] = value;
+    return tensor;
+  };
+  const std::vector<std::pair<std::string, at::Tensor>> wrong{
+      {"terminated", with(ones(at::kByte), count_ - 1, 255)},
+      {"steps", with(ones(at::kLong), 0, -5)},
+      {"steps", with(ones(at::kLong), 7, 4294967296.0)},
+      {"rewards", with(ones(at::kFloat), 7, NAN)},
+      {"rewards", with(ones(at::kFloat), 7, INFINITY)}};
+  for (const auto& [name, value] : wrong) {
+    change_segment(name, value);
+    const std::string message = test::refusal([&] { loaded(episodes_, 100, saved_); });
+    EXPECT_EQ(message.rfind("ERR_DSRL_CHECKPOINT_DAMAGED: ", 0), 0u) << message;
+    EXPECT_NE(message.find(name + ": "), std::string::npos) << message;
+    change_segment(name, ones(value.scalar_type()));
+    EXPECT_EQ(refusal(episodes_, saved_), "nothing was refused") << name;
   }
 }
 

@@ -8,6 +8,7 @@
 #include "core/checkpoint/safetensors.h"
 #include "core/error.h"
 #include "core/replay/replay.h"
+#include "core/replay/transition_values.h"
 
 namespace dsrl {
 namespace {
@@ -221,7 +222,14 @@ void ReplayFiles::read_segment(Replay& replay, const std::string& path, int64_t 
     const float* state = states.const_data_ptr<float>() + number * config.state_dim;
     return slot_of_number.emplace(number, replay.store_.add(image, state)).first->second;
   };
-  for (int64_t i = std::max<int64_t>(0, oldest - first); i < count; ++i) {
+  const int64_t begin = std::max<int64_t>(0, oldest - first);
+  for (int64_t i = begin; i < count; ++i) {
+    const std::string wrong =
+        wrong_value(rewards.const_data_ptr<float>()[i], steps.const_data_ptr<int64_t>()[i],
+                    terminated.const_data_ptr<uint8_t>()[i]);
+    if (!wrong.empty()) damaged(path, "transition " + std::to_string(first + i) + ": " + wrong);
+  }
+  for (int64_t i = begin; i < count; ++i) {
     replay.push(slot(now.const_data_ptr<int64_t>()[i]), slot(next.const_data_ptr<int64_t>()[i]),
                 noise.const_data_ptr<float>() + i * config.noise_dim,
                 rewards.const_data_ptr<float>()[i],

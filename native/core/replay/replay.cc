@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "core/replay/transition_values.h"
 #include "core/shape_text.h"
 
 namespace dsrl {
@@ -31,6 +32,17 @@ at::Tensor host_rows(const char* name, const at::Tensor& tensor, at::ScalarType 
                 std::string("replay.append: ") + name + " must be " + shape_text(type, shape));
   }
   return tensor.to(at::kCPU).contiguous();
+}
+
+void check_values(const ReplayRows& rows) {
+  for (size_t env = 0; env < rows.active.size(); ++env) {
+    if (!rows.active[env]) continue;
+    const std::string wrong = wrong_value(rows.rewards[env], rows.steps[env], rows.terminated[env]);
+    if (!wrong.empty()) {
+      throw Error("ERR_DSRL_REPLAY_VALUE",
+                  "replay.append: environment " + std::to_string(env) + ": " + wrong);
+    }
+  }
 }
 
 }  // namespace
@@ -78,6 +90,7 @@ void Replay::append(const ReplayRows& rows) {
     images = host_rows("images", rows.images, at::kByte, {envs, side, side, 3});
     next_images = host_rows("next_images", rows.next_images, at::kByte, {envs, side, side, 3});
   }
+  check_values(rows);
   const auto image = [&](const at::Tensor& tensor, int64_t env) {
     return tensor.defined() ? tensor.const_data_ptr<uint8_t>() + env * store_.image_bytes()
                             : nullptr;

@@ -21,9 +21,9 @@ struct ReplayRows {
   at::Tensor next_images;  // as the chunk ended, before any reset
   at::Tensor next_states;
   at::Tensor noise;                 // float32 [B, noise_dim], any device
-  std::vector<float> rewards;       // [B]
-  std::vector<int32_t> steps;       // [B], environment steps that the chunk executed
-  std::vector<uint8_t> terminated;  // [B]
+  std::vector<float> rewards;       // [B], finite
+  std::vector<int32_t> steps;       // [B], environment steps that the chunk executed, 0 or more
+  std::vector<uint8_t> terminated;  // [B], 0 or 1
   std::vector<uint8_t> active;      // [B], 0: the row is not stored
   int64_t version = 0;              // of the acting weights
 };
@@ -41,6 +41,8 @@ class Replay {
   /// Throws ERR_DSRL_CONFIG_REPLAY for a capacity or a number of environments that cannot be.
   Replay(const NetworkConfig& config, int64_t capacity, int64_t num_envs, at::Device device);
 
+  /// Stores the active rows, or none: ERR_DSRL_REPLAY_SHAPE for a tensor or an array of another
+  /// size, ERR_DSRL_REPLAY_VALUE for an active row's number that cannot be (wrong_value).
   void append(const ReplayRows& rows);
 
   /// Rows at `positions` (int64 [B] in [0, size()), on the replay's device), on `device`.

@@ -226,10 +226,14 @@ void Learner::publish(Agent& agent) const {
 
 bool Learner::finite() const {
   const at::NoGradGuard no_gradient;
+  std::vector<at::Tensor> all{actor_.values(), critic_.values(), target_.values(),
+                              temperature_.parameters().values()};
+  for (const Adam* adam : {&actor_adam_, &critic_adam_, &temperature_adam_}) {
+    all.push_back(adam->first_moment());
+    all.push_back(adam->second_moment());
+  }
   at::Tensor sum = at::zeros({}, actor_.values().options());
-  for (const auto& tensor :
-       {actor_.values(), critic_.values(), target_.values(), temperature_.parameters().values(),
-        actor_adam_.second_moment(), critic_adam_.second_moment()}) {
+  for (const at::Tensor& tensor : all) {
     sum = sum + tensor.isfinite().logical_not().sum();
   }
   return sum.item<float>() == 0.0F;

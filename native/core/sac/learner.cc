@@ -181,7 +181,8 @@ std::vector<UpdateMetrics> Learner::read(const std::vector<PendingMetrics>& pend
   return rows;
 }
 
-// Equal parts of at most micro_batch_size rows; frames are normalised once for all passes.
+// Parts of micro_batch_size rows, the last one of what is left. The frames of all parts are made
+// float32 here, once: the actor's pass reads again what the critic's has read.
 std::vector<Transitions> Learner::split(const Batch& batch) const {
   const int64_t size = batch.size();
   const int64_t step =

@@ -66,8 +66,11 @@ export interface ReplayRows {
   nextFrame: Tensor | null;
   nextState: Tensor;
   noise: Tensor;
+  /** Of the whole chunk; finite. */
   rewards: Float32Array;
+  /** Environment steps that the chunk executed, 0 or more. */
   steps: Int32Array;
+  /** 1: the episode ended for good, and s' has no value; else 0. */
   terminated: Uint8Array;
   /** 0: the row is not stored. */
   active: Uint8Array;
@@ -90,7 +93,10 @@ export class Replay {
     this.raw = translate(() => new runtime.binding.Replay(sizes, capacity, numEnvs, device));
   }
 
-  /** Stores one transition a row. */
+  /**
+   * Stores one transition a row, or none.
+   * @throws UsageError ERR_DSRL_REPLAY_SHAPE, ERR_DSRL_REPLAY_VALUE: what does not fit, and where
+   */
   append(rows: ReplayRows): void {
     translate(() =>
       this.raw.append({
@@ -121,15 +127,16 @@ export class Replay {
   }
 
   /**
-   * Writes segments into `folder`; those that `previous` holds already are linked. An abort rejects
-   * once all of them are there: what stands on disk is whole.
+   * Writes segments into `folder`; those that `previous` holds already are linked, and written
+   * where its index is damaged. An abort rejects once all of them are there: what stands on disk
+   * is whole.
    */
   save(folder: string, previous = '', { signal }: Abortable = {}): Promise<void> {
     return abortable(signal, () => translateAsync(() => this.raw.save(folder, previous)));
   }
   /**
-   * Restores what `save` wrote, into an empty replay. An abort rejects once it is restored: a
-   * replay is empty or whole.
+   * Restores what `save` wrote, into an empty replay, which is empty again if that fails. An abort
+   * rejects once it is restored: a replay is empty or whole.
    */
   load(folder: string, { signal }: Abortable = {}): Promise<void> {
     return abortable(signal, () => translateAsync(() => this.raw.load(folder)));

@@ -106,7 +106,9 @@ Napi::Value RandomStreamValues(const Napi::CallbackInfo& info) {
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   // Freed tensors stay with the allocator: returning them costs thousands of page faults an update.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  // An older glibc refuses a threshold above 32 MB, and would keep 128 KB for good once the line
+  // after this has ended its own adaptation.
+  if (mallopt(M_MMAP_THRESHOLD, 1 << 30) == 0) mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   env.SetInstanceData(new Environment);
   exports.Set("torchVersion", TORCH_VERSION);
@@ -122,7 +124,9 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
                 stop_threads(info.Env());
               }));
   // At once: no exit listener, no destructor, and above all no wait for a job under way, which for
-  // a large policy is minutes. Nothing half-written can matter: files are renamed into place.
+  // a large policy is minutes. What a run keeps is renamed into place when it is whole; a file that
+  // the caller asked for by name (a sample, tensors, an agent) may be cut short, and no reader of
+  // ours takes one that is.
   exports.Set("exitAtOnce", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
                 _exit(info[0].As<Napi::Number>().Int32Value());
               }));

@@ -3,12 +3,22 @@
 namespace dsrl::libero {
 
 ThreadPool::ThreadPool(size_t workers) {
-  for (size_t worker = 0; worker < workers; ++worker) {
-    threads_.emplace_back([this, worker] { serve(worker); });
+  threads_.reserve(workers);
+  try {
+    for (size_t worker = 0; worker < workers; ++worker) {
+      threads_.emplace_back([this, worker] { serve(worker); });
+    }
+  } catch (...) {
+    stop();  // a running thread's destructor would end the process
+    throw;
   }
 }
 
 ThreadPool::~ThreadPool() {
+  stop();
+}
+
+void ThreadPool::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;

@@ -13,6 +13,7 @@ namespace dsrl::libero {
 /// to one thread (a GL context) can be kept by that number.
 class ThreadPool {
  public:
+  /// Throws std::system_error where the system has no thread left, and std::bad_alloc.
   explicit ThreadPool(size_t workers);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -27,6 +28,7 @@ class ThreadPool {
   void run_on_each(const Work& work);
 
  private:
+  void stop();
   void serve(size_t worker);
   void start(size_t count, bool by_worker, const Work& work);
 

@@ -97,17 +97,35 @@ TEST(LearnerFiles, TakeTheTemperatureFromInitialAlphaWhereItIsAbsent) {
   EXPECT_EQ(largest_difference(learner.target_tensors(), fresh.target_tensors()), 0.0);
 }
 
-TEST(LearnerFiles, RefuseAStepCountBelowZero) {
+TEST(LearnerFiles, LeaveTheTemperatureAsItIsWhereItIsAbsent) {
+  const test::Folder folder;
+  const std::string path = folder / "agent.safetensors";
+  const Learner other(small_config(), 2, at::kCPU);
+  write_safetensors(path, without(other.agent_tensors(), "entropy_temp.base_alpha"));
+  Learner learner(small_config(), 1, at::kCPU);
+  run_updates(learner, 0, 2);
+  const at::Tensor before = learner.agent_tensors().back().second.clone();
+  load_agent(learner, path);
+  EXPECT_EQ(learner.agent_tensors().back().first, "entropy_temp.base_alpha");
+  EXPECT_TRUE(learner.agent_tensors().back().second.equal(before));
+  EXPECT_FALSE(before.equal(other.agent_tensors().back().second));
+}
+
+TEST(LearnerFiles, RefuseAStepCountBelowZeroAndChangeNothing) {
   const test::Folder folder;
   const std::string path = folder / "optimizer.safetensors";
-  Learner learner(small_config(), 1, at::kCPU);
-  NamedTensors tensors = learner.moment_tensors();
+  Learner learner(small_config(), 1, at::kCPU), trained(small_config(), 1, at::kCPU);
+  run_updates(trained, 0, 1);
+  NamedTensors tensors = trained.moment_tensors();
   for (const char* name : {"actor.step", "critic.step", "alpha.step"}) {
     tensors.emplace_back(name, at::full({}, -1, at::kLong));
   }
   write_safetensors(path, tensors);
   EXPECT_EQ(refusal([&] { load_optimizer(learner, path); }).substr(0, 27),
             "ERR_DSRL_CHECKPOINT_DAMAGED");
+  const Learner fresh(small_config(), 1, at::kCPU);
+  EXPECT_EQ(largest_difference(learner.moment_tensors(), fresh.moment_tensors()), 0.0);
+  EXPECT_EQ(learner.step_counts(), fresh.step_counts());
 }
 
 TEST(LearnerFiles, GiveTheActingAgentTheActor) {

@@ -365,6 +365,17 @@ TEST(Learner, SeesWhatIsNotFinite) {
     }
     EXPECT_FALSE(learner.finite()) << part;
   }
+  for (const char* moment : {"actor.exp_avg.", "actor.exp_avg_sq.", "critic.exp_avg.",
+                             "critic.exp_avg_sq.", "alpha.exp_avg.", "alpha.exp_avg_sq."}) {
+    const Learner learner(small_config(), 1, at::kCPU);
+    for (const auto& [name, tensor] : learner.moment_tensors()) {
+      if (name.rfind(moment, 0) == 0) tensor.view({-1})[0] = INFINITY;
+    }
+    EXPECT_FALSE(learner.finite()) << moment;
+  }
+  const Learner moved(small_config(), 1, at::kCPU);
+  moved.target_tensors()[0].second.view({-1})[0] = std::nan("");
+  EXPECT_FALSE(moved.finite());
   Learner learner(small_config(), 1, at::kCPU);
   const NetworkConfig& network = learner.config().network;
   Batch batch = random_batch(network, 24, 0);

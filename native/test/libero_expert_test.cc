@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <vector>
+
+#include "support.h"
 
 namespace dsrl {
 namespace {
@@ -116,6 +119,19 @@ TEST(LiberoExpert, GoesIntoTheDrawerWithHalfOpenFingers) {
   EXPECT_EQ(expert.act(scene, Bowl::kTarget)[6], 0);
   scene.width = .01;
   EXPECT_EQ(expert.act(scene, Bowl::kTarget)[6], -1);
+}
+
+// 7 joints of the arm, 2 fingers, 7 numbers each of two bowls, cookies, ramekin and plate.
+TEST(LiberoExpert, ReadsTheSceneAndRefusesASmallerOne) {
+  std::vector<double> qpos(48), state(8);
+  for (size_t i = 0; i < qpos.size(); ++i) qpos[i] = static_cast<double>(i);
+  const LiberoExpert::Scene scene = LiberoExpert::read(qpos, state);
+  EXPECT_EQ(scene.bowls[0], (LiberoExpert::Point{9, 10, 11}));
+  EXPECT_EQ(scene.plate, (LiberoExpert::Point{37, 38, 39}));
+  qpos.resize(39);
+  const std::string message = test::refusal([&] { LiberoExpert::read(qpos, state); });
+  EXPECT_EQ(message.rfind("ERR_DSRL_LIBERO_BUNDLE: ", 0), 0u) << message;
+  EXPECT_NE(message.find("qpos [39]"), std::string::npos) << message;
 }
 
 TEST(LiberoExpert, ForgetsAnEpisode) {

@@ -3,8 +3,13 @@
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <fstream>
+#include <system_error>
 
 #include "libero/observation_clock.h"
 #include "libero/rotation.h"
@@ -170,6 +175,37 @@ TEST(LiberoThreadPool, ThrowsWhatTheLowestIndexThrewAfterAllHaveEnded) {
   EXPECT_EQ(ran, 50);
   pool.run(7, work);  // and it goes on
   EXPECT_EQ(ran, 57);
+}
+
+/// Of addresses, this process's; what it has now is the first number of statm, in pages.
+rlim_t address_space() {
+  rlim_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  return pages * static_cast<rlim_t>(sysconf(_SC_PAGESIZE));
+}
+
+// Threads whose stacks no longer fit: some start, then one cannot. In a process of its own, whose
+// limits are nobody else's.
+TEST(LiberoThreadPoolDeathTest, ThrowsWhereAThreadCannotStart) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "the sanitizer needs addresses of its own for each thread";
+#endif
+  const auto start_too_many = [] {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, size_t{256} << 20);
+    pthread_setattr_default_np(&attributes);
+    const rlim_t most = address_space() + (rlim_t{2} << 30);
+    const rlimit limit{most, most};
+    setrlimit(RLIMIT_AS, &limit);
+    try {
+      ThreadPool pool(64);
+    } catch (const std::system_error& error) {
+      _exit(error.code() == std::errc::resource_unavailable_try_again ? 7 : 8);
+    }
+    _exit(9);  // all of them have started
+  };
+  EXPECT_EXIT(start_too_many(), testing::ExitedWithCode(7), "");
 }
 
 }  // namespace

@@ -3,9 +3,14 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
+#include <tuple>
 
+#include "core/checkpoint/crc32c.h"
 #include "core/checkpoint/safetensors.h"
 #include "core/error.h"
 #include "core/replay/replay.h"
@@ -129,6 +134,49 @@ TEST(ReplayFiles, SaveWithoutALinkWhereTheEarlierFileIsGone) {
   naive.expect_in(once_more);
 }
 
+// A linked segment is the earlier checkpoint's file too.
+TEST(ReplayFiles, LeaveOtherCheckpointsAsTheyAreWhereOneIsWrittenOver) {
+  const test::Folder folder;
+  const Episodes other_episodes{.envs = 96, .reset_one_in = 2};
+  NaiveReplay naive(kWide, 6000), other_naive(other_episodes, 6000);
+  Replay replay(kWide.network(), 6000, kWide.envs, at::kCPU);
+  Replay other(kWide.network(), 6000, kWide.envs, at::kCPU);
+  run(naive, {&replay}, 5000);
+  run(other_naive, {&other}, 5000);
+  const std::string a = folder / "a", b = folder / "b";
+  const auto holds = [](const std::string& name, const NaiveReplay& expected) {
+    const Replay found = loaded(kWide, 6000, name);
+    expected.expect_in(found);
+  };
+  replay.save(a, "");
+  replay.save(b, a);
+  EXPECT_EQ(fs::hard_link_count(files_of(a)[1]), 2u);
+  other.save(b, "");
+  holds(a, naive);
+  holds(b, other_naive);
+  replay.save(b, a);  // a link in the place of another segment of that name
+  holds(a, naive);
+  holds(b, naive);
+  EXPECT_EQ(fs::hard_link_count(files_of(a)[1]), 2u);
+  replay.save(b, a);  // which is there already
+  holds(b, naive);
+  replay.save(a, a);
+  holds(a, naive);
+  holds(b, naive);
+}
+
+TEST(ReplayFiles, SaveWithoutALinkWhereTheEarlierIndexIsDamaged) {
+  const test::Folder folder;
+  NaiveReplay naive(kWide, 6000);
+  Replay replay(kWide.network(), 6000, kWide.envs, at::kCPU);
+  run(naive, {&replay}, 5000);
+  replay.save(folder / "first", "");
+  fs::resize_file(folder / "first/index.safetensors", 100);
+  replay.save(folder / "second", folder / "first");
+  const Replay again = loaded(kWide, 6000, folder / "second");
+  naive.expect_in(again);
+}
+
 class DamagedReplay : public testing::Test {
  protected:
   void SetUp() override {
@@ -136,10 +184,44 @@ class DamagedReplay : public testing::Test {
     Replay replay(episodes_.network(), 100, 3, at::kCPU);
     run(naive, {&replay}, 40);
     replay.save(saved_, "");
+    count_ = replay.total();
+  }
+  std::string segment(int64_t first) const {
+    return saved_ + "/transitions_" + std::to_string(first) + "_" + std::to_string(count_) +
+           ".safetensors";
+  }
+  /// The segment's file, changed, and an index to which it fits.
+  void change_segment(const std::string& name, const at::Tensor& value) const {
+    const std::string path = segment(0);
+    NamedTensors tensors;
+    for (const auto& [found, tensor] : read_safetensors(path).tensors) {
+      tensors.emplace_back(found, found == name ? value : tensor);
+    }
+    write_index(count_, count_, {{0, count_, write_safetensors(path, tensors)}});
+  }
+  /// Segments are {first, count, checksum}.
+  void write_index(int64_t total, int64_t size,
+                   const std::vector<std::array<int64_t, 3>>& segments) const {
+    std::vector<int64_t> numbers{total, size}, columns[3];
+    for (const auto& segment : segments) {
+      numbers.insert(numbers.end(), segment.begin(), segment.end());
+      for (size_t i = 0; i < 3; ++i) columns[i].push_back(segment[i]);
+    }
+    const int64_t checksum = crc32c(numbers.data(), numbers.size() * sizeof(int64_t));
+    const auto longs = [](const std::vector<int64_t>& values) {
+      return at::tensor(values, at::kLong);
+    };
+    write_safetensors(saved_ + "/index.safetensors", {{"total", longs({total})},
+                                                      {"size", longs({size})},
+                                                      {"first", longs(columns[0])},
+                                                      {"count", longs(columns[1])},
+                                                      {"crc32c", longs(columns[2])},
+                                                      {"index_crc32c", longs({checksum})}});
   }
   const Episodes episodes_{.envs = 3};
   test::Folder folder_;
   std::string saved_ = folder_ / "saved";
+  int64_t count_ = 0;
 };
 
 TEST_F(DamagedReplay, AnyFlippedBitIsFound) {
@@ -186,6 +268,83 @@ TEST_F(DamagedReplay, OtherSizesAreNamed) {
         Episodes{.envs = 3, .image_size = 4, .noise_dim = 3}}) {
     EXPECT_EQ(refusal(other, saved_), "ERR_DSRL_CHECKPOINT_DAMAGED");
   }
+}
+
+TEST_F(DamagedReplay, ValuesThatNoTransitionHasAreFound) {
+  const auto ones = [&](at::ScalarType type) { return at::ones({count_}, type); };
+  const auto with = [](at::Tensor tensor, int64_t at, double value) {
+    tensor[at] = value;
+    return tensor;
+  };
+  const std::vector<std::pair<std::string, at::Tensor>> wrong{
+      {"terminated", with(ones(at::kByte), count_ - 1, 255)},
+      {"steps", with(ones(at::kLong), 0, -5)},
+      {"steps", with(ones(at::kLong), 7, 4294967296.0)},
+      {"rewards", with(ones(at::kFloat), 7, NAN)},
+      {"rewards", with(ones(at::kFloat), 7, INFINITY)}};
+  for (const auto& [name, value] : wrong) {
+    change_segment(name, value);
+    const std::string message = test::refusal([&] { loaded(episodes_, 100, saved_); });
+    EXPECT_EQ(message.rfind("ERR_DSRL_CHECKPOINT_DAMAGED: ", 0), 0u) << message;
+    EXPECT_NE(message.find(name + ": "), std::string::npos) << message;
+    change_segment(name, ones(value.scalar_type()));
+    EXPECT_EQ(refusal(episodes_, saved_), "nothing was refused") << name;
+  }
+}
+
+TEST_F(DamagedReplay, AnIndexWhoseSegmentsAreNoReplayIsFound) {
+  const int64_t n = count_, checksum = file_crc32c(segment(0));
+  fs::copy_file(segment(0), segment(20));
+  const int64_t most = std::numeric_limits<int64_t>::max();
+  using Segments = std::vector<std::array<int64_t, 3>>;
+  const std::vector<std::tuple<int64_t, int64_t, Segments>> wrong{
+      {n + 1, n + 1, {{0, n, checksum}}},                        // it ends before the total
+      {n - 1, n - 1, {{0, n, checksum}}},                        // and beyond it
+      {n + 20, n + 20, {{20, n, checksum}}},                     // it begins after the oldest
+      {n + 20, n + 20, {{0, n, checksum}, {20, n, checksum}}},   // they overlap
+      {n + 20, n + 20, {{20, n, checksum}, {0, n, checksum}}},   // and are in no order
+      {n + 20, n + 20, {{0, 19, checksum}, {20, n, checksum}}},  // one is missing between
+      {n, n, {{0, 0, checksum}, {0, n, checksum}}},
+      {n, n, {{-1, n + 1, checksum}}},
+      {n, n, {{0, -1, checksum}, {-1, n + 1, checksum}}},
+      {most, n, {{most, most, checksum}}},
+      {n, n, {}}};
+  for (const auto& [total, size, segments] : wrong) {
+    write_index(total, size, segments);
+    Replay replay(episodes_.network(), 100, 3, at::kCPU);
+    const std::string message = test::refusal([&] { replay.load(saved_); });
+    EXPECT_EQ(message.rfind("ERR_DSRL_CHECKPOINT_DAMAGED: ", 0), 0u) << message;
+    EXPECT_NE(message.find("index.safetensors"), std::string::npos) << message;
+    EXPECT_EQ(replay.total(), 0);
+  }
+  write_index(n, n, {{0, n, checksum}});
+  EXPECT_EQ(refusal(episodes_, saved_), "nothing was refused");
+}
+
+// Damage in the second segment, when the first is in the replay already.
+TEST(ReplayFiles, LeaveAReplayEmptyWhereALoadFails) {
+  const test::Folder folder;
+  const std::string saved = folder / "saved";
+  NaiveReplay naive(kWide, 6000);
+  Replay replay(kWide.network(), 6000, kWide.envs, at::kCPU);
+  run(naive, {&replay}, 6100);
+  replay.save(saved, "");
+  const std::string second = files_of(saved)[2];
+  ASSERT_NE(second.find("transitions_4096_"), std::string::npos);
+  fs::copy_file(second, folder / "kept");
+  Replay other(kWide.network(), 6000, kWide.envs, at::kCPU);
+  for (const int64_t size : {100, 0}) {
+    fs::resize_file(second, static_cast<size_t>(size));
+    EXPECT_EQ(test::refusal([&] { other.load(saved); }).substr(0, 27),
+              "ERR_DSRL_CHECKPOINT_DAMAGED");
+    EXPECT_EQ(other.size(), 0);
+    EXPECT_EQ(other.total(), 0);
+  }
+  fs::copy_file(folder / "kept", second, fs::copy_options::overwrite_existing);
+  other.load(saved);  // into the same replay, which goes on as the one that was saved
+  naive.expect_in(other);
+  run(naive, {&replay, &other}, 9000);
+  naive.expect_in(other);
 }
 
 TEST_F(DamagedReplay, AReplayThatHoldsSomethingIsNotOverwritten) {

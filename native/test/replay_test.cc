@@ -5,8 +5,11 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "core/error.h"
 #include "naive_replay.h"
+#include "support.h"
 
 namespace dsrl {
 namespace {
@@ -105,6 +108,37 @@ TEST(Replay, NamesWhatDoesNotFit) {
             "ERR_DSRL_REPLAY_SHAPE: replay.append: next_images must be Byte [1, 4, 4, 3]");
   EXPECT_NE(refusal([](ReplayRows& r) { r.rewards.clear(); }), "");
   EXPECT_NE(refusal([](ReplayRows& r) { r.active.push_back(1); }), "");
+}
+
+// What enters the Bellman target; a row that is not stored may hold anything.
+TEST(Replay, RefusesValuesThatCannotBeBeforeItStoresARow) {
+  const Episodes episodes{.envs = 3};
+  const auto refusal = [&](auto change) {
+    Replay replay(episodes.network(), 8, 3, at::kCPU);
+    ReplayRows rows = NaiveReplay(episodes, 8).step();
+    rows.active = {1, 0, 1};
+    change(rows);
+    const std::string message = test::refusal([&] { replay.append(rows); });
+    EXPECT_EQ(replay.total(), message == "nothing was refused" ? 2 : 0) << message;
+    return message;
+  };
+  const std::string code = "ERR_DSRL_REPLAY_VALUE: replay.append: ";
+  EXPECT_EQ(refusal([](ReplayRows& r) { r.terminated[2] = 255; }),
+            code + "environment 2: terminated: 255 is neither 0 nor 1");
+  EXPECT_EQ(refusal([](ReplayRows& r) { r.terminated[0] = 2; }),
+            code + "environment 0: terminated: 2 is neither 0 nor 1");
+  EXPECT_EQ(refusal([](ReplayRows& r) { r.steps[2] = -5; }),
+            code + "environment 2: steps: -5 is outside [0, 2147483647]");
+  for (const float reward : {NAN, INFINITY, -INFINITY}) {
+    EXPECT_EQ(refusal([&](ReplayRows& r) { r.rewards[2] = reward; }),
+              code + "environment 2: rewards: " + std::to_string(reward) + " is not finite");
+  }
+  const auto waiting = [](ReplayRows& r) {
+    r.terminated[1] = 255;
+    r.steps[1] = -1;
+    r.rewards[1] = NAN;
+  };
+  EXPECT_EQ(refusal(waiting), "nothing was refused");
 }
 
 TEST(Replay, RefusesACapacityThatCannotBe) {

@@ -72,5 +72,35 @@ TEST(Threads, AnUpdateIsWatchedAndCancelledFromAnotherThread) {
   EXPECT_LT(learner.updates(), never);
 }
 
+TEST(Threads, AReplaysSizeIsReadWhileItIsLoaded) {
+  const test::Folder folder;
+  const NetworkConfig network = small_config().network;
+  Replay saved = small_replay(network);
+  const Batch batch = test::random_batch(network, 8, 1);
+  for (int append = 0; append < 9; ++append) {  // past its capacity of 32
+    saved.append({batch.images, batch.states, batch.next_images, batch.next_states, batch.noise,
+                  std::vector<float>(8, -1), std::vector<int32_t>(8, 5), std::vector<uint8_t>(8, 0),
+                  std::vector<uint8_t>(8, 1), 0});
+  }
+  saved.save(folder / "saved", "");
+  for (int load = 0; load < 50; ++load) {
+    Replay replay(network, 32, 8, at::kCPU);
+    std::atomic<bool> done{false};
+    std::thread loader([&] {
+      replay.load(folder / "saved");
+      done = true;
+    });
+    bool possible = true;
+    while (!done) {
+      const int64_t size = replay.size();
+      possible = possible && size >= 0 && size <= 32 && replay.total() >= size;
+    }
+    loader.join();
+    EXPECT_TRUE(possible);
+    EXPECT_EQ(replay.size(), 32);
+    EXPECT_EQ(replay.total(), 80);
+  }
+}
+
 }  // namespace
 }  // namespace dsrl

@@ -33,20 +33,21 @@ void save_optimizer(const Learner& learner, const std::string& path) {
 }
 
 void load_optimizer(Learner& learner, const std::string& path) {
+  const SafetensorsFile file = read_safetensors(path);
   NamedTensors destination = learner.moment_tensors();
   std::vector<at::Tensor> counts;
   for (const auto& [name, count] : learner.step_counts()) {
+    const auto found = file.tensors.find(name);
+    // Before the moments are copied: they would be another learner's under this one's counts.
+    if (found != file.tensors.end() && (found->second < 0).any().item<bool>()) {
+      throw Error("ERR_DSRL_CHECKPOINT_DAMAGED", path + ": a step count is negative");
+    }
     counts.push_back(at::full({}, count, at::kLong));
     destination.emplace_back(name, counts.back());
   }
-  assign_tensors(destination, read_safetensors(path).tensors, path);
+  assign_tensors(destination, file.tensors, path);
   std::vector<int64_t> values;
-  for (const at::Tensor& count : counts) {
-    values.push_back(count.item<int64_t>());
-    if (values.back() < 0) {
-      throw Error("ERR_DSRL_CHECKPOINT_DAMAGED", path + ": a step count is negative");
-    }
-  }
+  for (const at::Tensor& count : counts) values.push_back(count.item<int64_t>());
   learner.set_step_counts(values);
 }
 

@@ -8,6 +8,7 @@
 #include "core/checkpoint/safetensors.h"
 #include "core/error.h"
 #include "core/replay/replay.h"
+#include "core/replay/transition_values.h"
 
 namespace dsrl {
 namespace {
@@ -90,9 +91,53 @@ struct Index {
       index.segments.push_back({first[i], count[i], checksum[i]});
     }
     if (index.own_checksum() != own_checksum[0]) damaged(path, "its CRC-32C does not match");
+    index.check_order(path);
     return index;
   }
+
+ private:
+  // The segments follow each other from the oldest transition, or one before it, to the newest.
+  void check_order(const std::string& path) const {
+    int64_t next = segments.empty() ? total : segments[0].first;
+    bool fits = next >= 0 && next <= total - size;
+    for (const Segment& segment : segments) {
+      fits = fits && segment.first == next && segment.count > 0 && segment.count <= total - next;
+      if (fits) next += segment.count;
+    }
+    if (!fits || next != total) damaged(path, "its segments are not the whole replay");
+  }
 };
+
+// The segments that `previous` holds. Where its index is damaged there are none: its loss must not
+// be that of the checkpoints after it too.
+std::vector<Index::Segment> linkable(const std::string& previous) {
+  std::error_code failure;
+  if (previous.empty() || !fs::exists(previous + "/" + kIndex, failure)) return {};
+  try {
+    return Index::read(previous).segments;
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+// Takes away what stands under a name that is about to be written. It may be a link: opened and
+// cut to nothing it would be another checkpoint's segment that is lost.
+void make_way(const std::string& path) {
+  std::error_code failure;
+  fs::remove(path, failure);
+  if (failure) throw Error("ERR_DSRL_CHECKPOINT_WRITE", "cannot replace " + path);
+}
+
+// True if `to` is now the file `from`, or a copy of it.
+bool linked_or_copied(const std::string& from, const std::string& to) {
+  std::error_code failure;
+  if (!fs::exists(from, failure)) return false;
+  if (fs::equivalent(from, to, failure)) return true;
+  make_way(to);
+  fs::create_hard_link(from, to, failure);
+  if (failure) fs::copy_file(from, to, failure);
+  return !failure;
+}
 
 }  // namespace
 
@@ -177,7 +222,14 @@ void ReplayFiles::read_segment(Replay& replay, const std::string& path, int64_t 
     const float* state = states.const_data_ptr<float>() + number * config.state_dim;
     return slot_of_number.emplace(number, replay.store_.add(image, state)).first->second;
   };
-  for (int64_t i = std::max<int64_t>(0, oldest - first); i < count; ++i) {
+  const int64_t begin = std::max<int64_t>(0, oldest - first);
+  for (int64_t i = begin; i < count; ++i) {
+    const std::string wrong =
+        wrong_value(rewards.const_data_ptr<float>()[i], steps.const_data_ptr<int64_t>()[i],
+                    terminated.const_data_ptr<uint8_t>()[i]);
+    if (!wrong.empty()) damaged(path, "transition " + std::to_string(first + i) + ": " + wrong);
+  }
+  for (int64_t i = begin; i < count; ++i) {
     replay.push(slot(now.const_data_ptr<int64_t>()[i]), slot(next.const_data_ptr<int64_t>()[i]),
                 noise.const_data_ptr<float>() + i * config.noise_dim,
                 rewards.const_data_ptr<float>()[i],
@@ -191,30 +243,24 @@ void Replay::save(const std::string& folder, const std::string& previous) const 
   std::error_code failure;
   fs::create_directories(folder, failure);
   if (failure) throw Error("ERR_DSRL_CHECKPOINT_WRITE", "cannot create " + folder);
-  Index before;
-  if (!previous.empty() && fs::exists(previous + "/" + kIndex)) before = Index::read(previous);
-
-  Index index{total_, size(), {}};
-  for (int64_t first = oldest_ / kSegment * kSegment; first < total_; first += kSegment) {
+  const std::vector<Index::Segment> before = linkable(previous);
+  Index index{total(), size(), {}};
+  for (int64_t first = oldest() / kSegment * kSegment; first < total_; first += kSegment) {
     // A segment that was complete in an earlier checkpoint is linked, evicted rows and all.
-    const auto held = std::find_if(before.segments.begin(), before.segments.end(), [&](auto& s) {
-      return s.first == first && s.count == kSegment;
-    });
-    if (held != before.segments.end()) {
-      const std::string name = segment_name(first, kSegment);
-      fs::create_hard_link(previous + "/" + name, folder + "/" + name, failure);
-      if (failure) fs::copy_file(previous + "/" + name, folder + "/" + name, failure);
-      if (!failure) {
-        index.segments.push_back(*held);
-        continue;
-      }
+    const auto held = std::ranges::find_if(
+        before, [&](const Index::Segment& s) { return s.first == first && s.count == kSegment; });
+    const std::string whole = "/" + segment_name(first, kSegment);
+    if (held != before.end() && linked_or_copied(previous + whole, folder + whole)) {
+      index.segments.push_back(*held);
+      continue;
     }
-    const int64_t from = std::max(first, oldest_);
-    const int64_t count = std::min(first + kSegment, total_) - from;
-    const int64_t checksum =
-        ReplayFiles::write_segment(*this, folder + "/" + segment_name(from, count), from, count);
-    index.segments.push_back({from, count, checksum});
+    const int64_t from = std::max(first, oldest());
+    const int64_t count = std::min(first + kSegment, total()) - from;
+    const std::string path = folder + "/" + segment_name(from, count);
+    make_way(path);
+    index.segments.push_back({from, count, ReplayFiles::write_segment(*this, path, from, count)});
   }
+  make_way(folder + "/" + kIndex);
   index.write(folder);
 }
 
@@ -222,22 +268,20 @@ void Replay::load(const std::string& folder) {
   if (total_ != 0) throw Error("ERR_DSRL_REPLAY_SHAPE", "replay.load needs an empty replay");
   const Index index = Index::read(folder);
   const int64_t oldest = index.total - std::min(index.size, capacity_);
-  int64_t expected = oldest;
-  total_ = oldest_ = oldest;
-  for (const Index::Segment& segment : index.segments) {
-    const std::string path = folder + "/" + segment_name(segment.first, segment.count);
-    if (segment.first < 0 || segment.count < 0 || segment.first > index.total - segment.count ||
-        (segment.first > expected && segment.first > oldest)) {
-      damaged(path, "its place in the replay does not fit the index");
+  total_ = oldest;
+  try {
+    for (const Index::Segment& segment : index.segments) {
+      if (segment.first + segment.count <= oldest) continue;
+      const std::string path = folder + "/" + segment_name(segment.first, segment.count);
+      if (file_crc32c(path) != static_cast<uint32_t>(segment.checksum)) {
+        damaged(path, "its CRC-32C does not match the index");
+      }
+      ReplayFiles::read_segment(*this, path, segment.first, segment.count, oldest);
     }
-    if (segment.first + segment.count <= oldest) continue;
-    if (file_crc32c(path) != static_cast<uint32_t>(segment.checksum)) {
-      damaged(path, "its CRC-32C does not match the index");
-    }
-    ReplayFiles::read_segment(*this, path, segment.first, segment.count, oldest);
-    expected = segment.first + segment.count;
+  } catch (...) {
+    clear();  // half a replay would be learned from, or refuse the load that follows
+    throw;
   }
-  if (total_ != index.total) damaged(folder, "transitions are missing");
 }
 
 }  // namespace dsrl

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
+
+#include "core/error.h"
 
 namespace dsrl {
 namespace {
@@ -59,6 +62,12 @@ struct LiberoExpert::View {
 
 LiberoExpert::Scene LiberoExpert::read(std::span<const double> qpos,
                                        std::span<const double> state) {
+  if (qpos.size() < kPlate + 3) {
+    throw Error("ERR_DSRL_LIBERO_BUNDLE",
+                "the scripted expert needs LIBERO-Spatial's objects: two bowls, cookies, a ramekin "
+                "and a plate; the scene's qpos [" +
+                    std::to_string(qpos.size()) + "] has no room for them");
+  }
   Scene scene;
   scene.hand = point_at(state, 0);
   scene.width = state[6] - state[7];

@@ -30,7 +30,7 @@ class LiberoExpert {
     Point plate{};
   };
   /// Reads a scene off [qpos 48] of MuJoCo and the agent's 8-D state; the order of qpos is that of
-  /// LIBERO's own initial states.
+  /// LIBERO's own initial states. Throws ERR_DSRL_LIBERO_BUNDLE for a scene without its objects.
   static Scene read(std::span<const double> qpos, std::span<const double> state);
 
   /// Forgets the episode.
@@ -42,7 +42,6 @@ class LiberoExpert {
  private:
   struct View;  // the scene as this bowl's errand sees it
 
-  void begin(const Scene& scene, Bowl bowl);
   View view(const Scene& scene, Bowl bowl) const;
   void advance(const Scene& scene, const View& view);
   bool in_drawer() const;

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/error.h"
@@ -51,6 +52,12 @@ int64_t ObservationStore::add(const uint8_t* image, const float* state) {
 
 void ObservationStore::release(int64_t slot) {
   if (--references_[static_cast<size_t>(slot)] == 0) free_.push_back(slot);
+}
+
+void ObservationStore::clear() {
+  std::fill(references_.begin(), references_.end(), 0);
+  free_.clear();
+  used_ = 0;
 }
 
 bool ObservationStore::equals(int64_t slot, const uint8_t* image, const float* state) const {

@@ -22,6 +22,8 @@ class ObservationStore {
   int64_t add(const uint8_t* image, const float* state);
   void hold(int64_t slot) { ++references_[static_cast<size_t>(slot)]; }
   void release(int64_t slot);
+  /// Nobody holds any slot any more.
+  void clear();
   /// True if the slot holds exactly these bytes.
   bool equals(int64_t slot, const uint8_t* image, const float* state) const;
 

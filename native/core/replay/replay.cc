@@ -2,9 +2,11 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <string>
 
 #include "core/error.h"
+#include "core/replay/transition_values.h"
 #include "core/shape_text.h"
 
 namespace dsrl {
@@ -30,6 +32,17 @@ at::Tensor host_rows(const char* name, const at::Tensor& tensor, at::ScalarType 
                 std::string("replay.append: ") + name + " must be " + shape_text(type, shape));
   }
   return tensor.to(at::kCPU).contiguous();
+}
+
+void check_values(const ReplayRows& rows) {
+  for (size_t env = 0; env < rows.active.size(); ++env) {
+    if (!rows.active[env]) continue;
+    const std::string wrong = wrong_value(rows.rewards[env], rows.steps[env], rows.terminated[env]);
+    if (!wrong.empty()) {
+      throw Error("ERR_DSRL_REPLAY_VALUE",
+                  "replay.append: environment " + std::to_string(env) + ": " + wrong);
+    }
+  }
 }
 
 }  // namespace
@@ -77,6 +90,7 @@ void Replay::append(const ReplayRows& rows) {
     images = host_rows("images", rows.images, at::kByte, {envs, side, side, 3});
     next_images = host_rows("next_images", rows.next_images, at::kByte, {envs, side, side, 3});
   }
+  check_values(rows);
   const auto image = [&](const at::Tensor& tensor, int64_t env) {
     return tensor.defined() ? tensor.const_data_ptr<uint8_t>() + env * store_.image_bytes()
                             : nullptr;
@@ -107,10 +121,10 @@ void Replay::push(int64_t observation, int64_t next_observation, const float* no
                   int32_t steps, uint8_t terminated, int64_t version) {
   const int64_t at = slot(total_);
   const auto index = static_cast<size_t>(at);
-  if (size() == capacity_) {  // `at` is the oldest transition's place
+  if (size_ == capacity_) {  // `at` is the oldest transition's place
     store_.release(slots_[index]);
     store_.release(next_slots_[index]);
-    ++oldest_;
+    size_ = size_ - 1;
   }
   store_.hold(observation);
   store_.hold(next_observation);
@@ -124,11 +138,20 @@ void Replay::push(int64_t observation, int64_t next_observation, const float* no
   rewards_.select(0, at).fill_(reward);
   steps_.select(0, at).fill_(static_cast<int64_t>(steps));
   terminated_.select(0, at).fill_(static_cast<int64_t>(terminated));
-  ++total_;
+  total_ = total_ + 1;
+  size_ = size_ + 1;
+}
+
+// As it was made.
+void Replay::clear() {
+  size_ = 0;
+  total_ = 0;
+  store_.clear();
+  std::fill(pending_.begin(), pending_.end(), kNone);
 }
 
 Batch Replay::gather(const at::Tensor& positions, at::Device device) const {
-  const at::Tensor rows = (positions + oldest_).remainder(capacity_);
+  const at::Tensor rows = (positions + oldest()).remainder(capacity_);
   const at::Tensor now = observations_.index_select(0, rows);
   const at::Tensor next = next_observations_.index_select(0, rows);
   const auto move = [device](const at::Tensor& tensor) { return tensor.to(device); };

@@ -181,7 +181,8 @@ std::vector<UpdateMetrics> Learner::read(const std::vector<PendingMetrics>& pend
   return rows;
 }
 
-// Equal parts of at most micro_batch_size rows; frames are normalised once for all passes.
+// Parts of micro_batch_size rows, the last one of what is left. The frames of all parts are made
+// float32 here, once: the actor's pass reads again what the critic's has read.
 std::vector<Transitions> Learner::split(const Batch& batch) const {
   const int64_t size = batch.size();
   const int64_t step =
@@ -226,10 +227,14 @@ void Learner::publish(Agent& agent) const {
 
 bool Learner::finite() const {
   const at::NoGradGuard no_gradient;
+  std::vector<at::Tensor> all{actor_.values(), critic_.values(), target_.values(),
+                              temperature_.parameters().values()};
+  for (const Adam* adam : {&actor_adam_, &critic_adam_, &temperature_adam_}) {
+    all.push_back(adam->first_moment());
+    all.push_back(adam->second_moment());
+  }
   at::Tensor sum = at::zeros({}, actor_.values().options());
-  for (const auto& tensor :
-       {actor_.values(), critic_.values(), target_.values(), temperature_.parameters().values(),
-        actor_adam_.second_moment(), critic_adam_.second_moment()}) {
+  for (const at::Tensor& tensor : all) {
     sum = sum + tensor.isfinite().logical_not().sum();
   }
   return sum.item<float>() == 0.0F;

@@ -111,3 +111,31 @@ test('a connection is given up with the reason of the signal', async () => {
   controller.abort('meanwhile');
   await expect(connecting).rejects.toBe('meanwhile');
 });
+
+test('a time limit for the first connection does not end those after it', async () => {
+  const limit = new AbortController();
+  const { service } = summingService();
+  const first = await PolicyServer.listen(service, { port: 0 });
+  using remote = await RemotePolicy.connect(first.url, {
+    signal: limit.signal,
+    patienceMs: 60_000,
+  });
+  await remote.infer(robot);
+  await first.close();
+  limit.abort(new Error('too late'));
+  const { port } = new URL(first.url);
+  open.push(await PolicyServer.listen(service, { port: Number(port) }));
+  expect(await remote.infer(robot)).toHaveProperty('actions');
+
+  // A later attempt is left by the request's own signal, and ended with the client.
+  for (const server of open.splice(0)) await server.close();
+  const own = new AbortController();
+  const left = remote.infer(robot, { signal: own.signal });
+  own.abort('my own');
+  await expect(left).rejects.toBe('my own');
+  const ended = expect(remote.infer(robot)).rejects.toMatchObject({
+    code: 'ERR_DSRL_REMOTE_CLOSED',
+  });
+  remote.dispose();
+  await ended;
+});

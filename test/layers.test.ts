@@ -25,7 +25,7 @@ const FLOORS = [
   ['acting-policy.ts'],
   ['native'],
   ['torch'],
-  ['deadline.ts', 'signal.ts', 'folder.ts'],
+  ['deadline.ts', 'signal.ts', 'folder.ts', 'checkpoint-folder.ts'],
   ['errors.ts'],
 ];
 

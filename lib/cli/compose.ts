@@ -1,5 +1,8 @@
 import { existsSync, statSync } from 'node:fs';
 import { type Composed, type ComposeRequest, composeConfig, listRecipes } from '../config/index.js';
+import { isConfigModule, readConfigModule } from './config-module.js';
+
+export type ConfigSource = Pick<ComposeRequest, 'recipe' | 'file' | 'text'>;
 
 /** `key=value`, `+key=value`, `~key`, `group@place=choice`: all of them but a recipe's name. */
 export function isOverride(word: string): boolean {
@@ -13,8 +16,21 @@ export function composeAloud(request: ComposeRequest): Composed {
   return composed;
 }
 
-export function isRecipe(word: string): boolean {
-  return listRecipes().some(({ name }) => name === word);
+/**
+ * The configuration that a word of a command line names: a module, a recipe or a YAML file; null
+ * where it can be none of them.
+ *
+ * @throws UsageError ERR_DSRL_CONFIG_MODULE
+ */
+export async function sourceOf(word: string): Promise<ConfigSource | null> {
+  if (listRecipes().some(({ name }) => name === word)) return { recipe: word };
+  const isFile = isConfigModule(word) || /\.ya?ml$/.test(word) || existsSync(word);
+  return isFile ? fileSource(word) : null;
+}
+
+/** As `sourceOf`, of a word that stands where only a file may. */
+export async function fileSource(file: string): Promise<ConfigSource> {
+  return isConfigModule(file) ? { text: await readConfigModule(file) } : { file };
 }
 
 export function isFolder(path: string): boolean {

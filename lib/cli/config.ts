@@ -1,11 +1,12 @@
-import { existsSync, writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { writeFileSync } from 'node:fs';
 import { reasonOf, UsageError } from '../errors.js';
+import { parseCommand, suggestion, usageError } from './arguments.js';
 
 const USAGE = `dsrl-native config: look at configurations
 
   config ls                                 the recipes of this package
-  config cat <recipe|file> [key=value ...]  a configuration with every key filled in
+  config cat <recipe|file> [key=value ...]  a configuration with every key filled in; a file is YAML
+                                            or a module that exports a configuration
   config cat --source <recipe>              a recipe as it is written, comments included
   config cp <recipe> [file]                 copies a recipe, comments included, to start from
   config schema                             JSON Schema of a configuration file, for editors
@@ -25,46 +26,31 @@ examples
  * @throws DsrlError for everything that is wrong
  */
 export async function runConfig(argv: string[]): Promise<number> {
-  const { help, source, words } = parse(argv);
-  const [command, ...rest] = words;
-  if (help) {
+  const { values, positionals } = await parseCommand('config', argv, {
+    source: { type: 'boolean' },
+  });
+  const [command, ...rest] = positionals;
+  if (values.help) {
     process.stdout.write(USAGE);
     return 0;
   }
-  switch (command) {
-    case 'ls':
-      return list(rest);
-    case 'cat':
-      return source ? catSource(rest) : cat(rest);
-    case 'cp':
-      return copy(rest);
-    case 'schema':
-      return printSchema(rest);
-    case 'validate':
-      return validate(rest);
-    default:
-      throw usage(command === undefined ? 'no command' : `there is no command \`${command}\``);
-  }
+  if (command === undefined) throw usage('no command');
+  const run = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined;
+  if (run !== undefined) return values.source && command === 'cat' ? catSource(rest) : run(rest);
+  const names = Object.keys(COMMANDS);
+  const hint = await suggestion(command, names, '', `there is ${names.join(', ')}`);
+  throw usage(`there is no command \`${command}\``, hint);
 }
 
-function parse(argv: string[]): { help: boolean; source: boolean; words: string[] } {
-  try {
-    const { values, positionals } = parseArgs({
-      args: argv,
-      allowPositionals: true,
-      options: { help: { type: 'boolean', short: 'h' }, source: { type: 'boolean' } },
-    });
-    return { help: values.help ?? false, source: values.source ?? false, words: positionals };
-  } catch (error) {
-    throw usage(reasonOf(error));
-  }
-}
+const COMMANDS: Record<string, (words: string[]) => Promise<number>> = {
+  ls: list,
+  cat,
+  cp: copy,
+  schema: printSchema,
+  validate,
+};
 
-function usage(what: string): UsageError {
-  return new UsageError('ERR_DSRL_USAGE', `config: ${what}`, {
-    hint: '`dsrl-native config --help` shows ls, cat, cp, schema and validate',
-  });
-}
+const usage = (what: string, hint?: string) => usageError('config', what, hint);
 
 async function list(words: string[]): Promise<number> {
   if (words.length > 0) throw usage('`ls` takes no arguments');
@@ -126,15 +112,10 @@ async function validate(words: string[]): Promise<number> {
 async function compose(command: string, words: string[]) {
   const [name, ...overrides] = words;
   if (name === undefined) throw usage(`\`${command}\` needs a recipe or a file`);
-  const { composeConfig, configToYaml, listRecipes } = await import('../config/index.js');
-  const source = isFile(name, listRecipes()) ? { file: name } : { recipe: name };
-  const composed = composeConfig({ ...source, overrides });
-  for (const notice of composed.notices) process.stderr.write(`note: ${notice}\n`);
-  return { composed, configToYaml };
-}
-
-/** A path, or the name of a file that is there and of no recipe. */
-function isFile(name: string, recipes: readonly { name: string }[]): boolean {
-  if (/[/\\]|\.ya?ml$/.test(name)) return true;
-  return existsSync(name) && !recipes.some((recipe) => recipe.name === name);
+  const { configToYaml } = await import('../config/index.js');
+  const { composeAloud, sourceOf } = await import('./compose.js');
+  // A path that is not there is told as a file, another word as a recipe.
+  const missing = /[/\\]/.test(name) ? { file: name } : { recipe: name };
+  const source = (await sourceOf(name)) ?? missing;
+  return { composed: composeAloud({ ...source, overrides }), configToYaml };
 }

@@ -2,8 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { DsrlError, type TorchAttempt, UsageError } from '../errors.js';
+import { DsrlError, type TorchAttempt } from '../errors.js';
 import { type Core, findCores } from '../torch/cores.js';
 import { cudaPluginFile } from '../torch/cuda-plugin.js';
 import { formatCudaVersion, whyNoCuda } from '../torch/device.js';
@@ -14,6 +13,7 @@ import { describePlatform, packageVersion } from '../torch/platform.js';
 import { type FoundTorch, surveyTorch } from '../torch/resolve.js';
 import { currentSurroundings, type Surroundings } from '../torch/surroundings.js';
 import { forgetFailures } from '../torch/trial.js';
+import { parseCommand, usageError } from './arguments.js';
 
 const HELP = `Usage: dsrl-native doctor [--json]
 
@@ -64,31 +64,17 @@ interface DoctorReport {
 
 /** `dsrl-native doctor`: exit code 0 when training on the CPU would work, 3 when it would not. */
 export async function runDoctor(argv: string[]): Promise<number> {
-  const { json, help } = parseFlags(argv);
-  if (help) {
+  const { values, positionals } = await parseCommand('doctor', argv, { json: { type: 'boolean' } });
+  if (values.help) {
     process.stdout.write(HELP);
     return 0;
   }
+  if (positionals.length > 0) throw usageError('doctor', `\`${positionals[0]}\` is too much`);
   const around = currentSurroundings();
   forgetFailures(around);
   const report = examine(around);
-  process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report));
+  process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report));
   return report.ok ? 0 : 3;
-}
-
-function parseFlags(argv: string[]): { json: boolean; help: boolean } {
-  try {
-    const { values } = parseArgs({
-      args: argv,
-      options: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
-    });
-    return { json: values.json ?? false, help: values.help ?? false };
-  } catch (cause) {
-    throw new UsageError('ERR_DSRL_USAGE', (cause as Error).message, {
-      hint: 'dsrl-native doctor --help shows what it takes',
-      cause,
-    });
-  }
 }
 
 function examine(around: Surroundings): DoctorReport {

@@ -3,12 +3,13 @@ import type { EvaluationRequest, EvaluationResult } from '../train/index.js';
 import { oneOf, parseCommand, usageError, wholeNumber } from './arguments.js';
 import { successLines } from './success-table.js';
 
-const HELP = `Usage: dsrl-native eval <run | checkpoint | recipe> [key=value ...] [options]
+const HELP = `Usage: dsrl-native eval <run | checkpoint | recipe | file> [key=value ...] [options]
 
 Runs every (task, trial) of env.eval once with the deterministic agent and prints the success of
 each task with its 95 % interval (Wilson). Writes nothing but videos.
 
-  --policy-only      the frozen policy alone; a recipe or a YAML file has nothing else
+  --policy-only      the frozen policy alone; a recipe, a YAML file or a module that exports a
+                     configuration has nothing else
   --noise KIND       of the frozen policy alone: iid N(0, I) (the default), tiled N(0, I) with one
                      row for the whole chunk, or uniform: tiled U(-b, b)
   --repeats N        of the frozen policy alone: every (task, trial) N times
@@ -101,7 +102,7 @@ export function videoOverrides(choice: string): string[] {
 const NO_REPLAY = Number.POSITIVE_INFINITY;
 
 async function subjectOf(words: string[], device: string | undefined, policyOnly: boolean) {
-  const { composeAloud, isFolder, isOverride, isRecipe } = await import('./compose.js');
+  const { composeAloud, isFolder, isOverride, sourceOf } = await import('./compose.js');
   const { refuseUntrainable } = await import('../config/index.js');
   const { checkpointConfig, resolveCheckpoint } = await import('../train/index.js');
   const overrides = words.filter(isOverride);
@@ -111,18 +112,17 @@ async function subjectOf(words: string[], device: string | undefined, policyOnly
     throw usageError('eval', `\`${surplus[0]}\` is neither an option nor key=value`);
   }
   if (device !== undefined) overrides.push(`device=${device}`);
-  const isFile = /\.ya?ml$/.test(name);
-  const isConfig = isFile || (isRecipe(name) && !isFolder(name));
-  if (!isConfig && !isFolder(name) && !/[/\\]/.test(name)) {
+  const source = isFolder(name) ? null : await sourceOf(name);
+  if (source === null && !isFolder(name) && !/[/\\]/.test(name)) {
     composeAloud({ recipe: name }); // throws: no such recipe, and which one may be meant
   }
-  if (!isConfig) {
+  if (source === null) {
     const checkpoint = resolveCheckpoint(name);
     const config = checkpointConfig(checkpoint, overrides);
     refuseUntrainable(config, NO_REPLAY);
     return { config, checkpoint: policyOnly ? null : checkpoint };
   }
-  const { config } = composeAloud({ ...(isFile ? { file: name } : { recipe: name }), overrides });
+  const { config } = composeAloud({ ...source, overrides });
   refuseUntrainable(config, NO_REPLAY);
   if (policyOnly) return { config, checkpoint: null };
   if (config.runner.ckpt_path !== null) {

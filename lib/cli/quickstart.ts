@@ -52,7 +52,7 @@ export async function runQuickstart(argv: string[]): Promise<number> {
   if (surplus !== undefined) throw usageError('quickstart', `\`${surplus}\` is not key=value`);
   const runDir = values['run-dir'];
   const begun = runDir !== undefined && existsSync(join(runDir, 'checkpoints'));
-  const plan = planTraining({
+  const plan = await planTraining({
     words: [recipe, ...overrides],
     file: undefined,
     ...(begun ? { resume: runDir, runDir: undefined } : { resume: undefined, runDir }),

@@ -4,13 +4,12 @@ import { type Config, listRecipes, refuseUntrainable } from '../config/index.js'
 import { UsageError } from '../errors.js';
 import { checkpointConfig, resolveCheckpoint, runOf } from '../train/index.js';
 import { usageError } from './arguments.js';
-import { composeAloud, isFolder, isOverride } from './compose.js';
+import { composeAloud, fileSource, isFolder, isOverride } from './compose.js';
 
 export interface TrainWords {
   words: string[];
+  /** YAML, or a module that exports a configuration. */
   file: string | undefined;
-  /** What `file` makes, where it is a program. */
-  text?: { name: string; yaml: string } | undefined;
   resume: string | undefined;
   runDir: string | undefined;
   device: string | undefined;
@@ -26,7 +25,8 @@ export interface TrainPlan {
   onlyEvaluate?: string;
 }
 
-export function planTraining({ words, file, text, resume, runDir, device }: TrainWords): TrainPlan {
+export async function planTraining(typed: TrainWords): Promise<TrainPlan> {
+  const { words, file, resume, runDir, device } = typed;
   const overrides = words.filter(isOverride);
   const [recipe, ...surplus] = words.filter((word) => !isOverride(word));
   if (surplus.length > 0) {
@@ -47,8 +47,7 @@ export function planTraining({ words, file, text, resume, runDir, device }: Trai
     if (config.runner.only_eval) return { config, onlyEvaluate: plan.resume };
     return { config, ...plan };
   }
-  const written = text === undefined ? { file: file ?? '' } : { text };
-  const source = file === undefined ? { recipe: recipe ?? '' } : written;
+  const source = file === undefined ? { recipe: recipe ?? '' } : await fileSource(file);
   const { config } = composeAloud({ ...source, overrides });
   const { only_eval, ckpt_path, resume_dir, logger } = config.runner;
   const from = resume ?? resume_dir ?? undefined;

@@ -50,13 +50,10 @@ export async function runTrain(argv: string[]): Promise<number> {
     'plain',
     'json',
   ]);
-  const { isConfigModule, readConfigModule } = await import('./config-module.js');
   const { planTraining } = await import('./train-plan.js');
-  const file = values.config;
-  const plan = planTraining({
+  const plan = await planTraining({
     words: positionals,
-    file,
-    text: file !== undefined && isConfigModule(file) ? await readConfigModule(file) : undefined,
+    file: values.config,
     resume: values.resume,
     runDir: values['run-dir'],
     device: values.device,

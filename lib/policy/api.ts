@@ -111,7 +111,9 @@ export class Policy implements ActingPolicy {
     const file = checkpoint === null ? null : readSteering(checkpoint);
     const runtime = createRuntime(device === undefined ? {} : { device });
     const frozenFolder = options.policy ?? file?.policy.folder ?? folder;
-    const frozen = await FrozenPolicy.open(runtime, frozenFolder, { signal });
+    const opening = FrozenPolicy.open(runtime, frozenFolder, { signal });
+    const isRecorded = file !== null && options.policy === undefined;
+    const frozen = await (isRecorded ? opening.catch(sayItMoved) : opening);
     if (checkpoint === null || file === null) {
       return new Policy(runtime, frozen, seedOf(seed), null);
     }
@@ -279,6 +281,16 @@ export class Policy implements ActingPolicy {
 function declared(contract: PolicyContract, anySize = false): PolicyContract {
   const { image_resize } = contract;
   return anySize && image_resize === 'none' ? { ...contract, image_resize: 'openpi' } : contract;
+}
+
+/** A run that was copied to a robot names a folder of the machine that trained it. */
+function sayItMoved(cause: unknown): never {
+  if (!(cause instanceof PolicyError) || cause.code !== 'ERR_DSRL_POLICY_MISSING') throw cause;
+  const message = `the frozen policy is not where it lay in training: ${cause.message}`;
+  throw new PolicyError('ERR_DSRL_POLICY_MISSING', message, {
+    hint: 'name its new place: `--policy DIR` of the command, `policy` in a program',
+    cause,
+  });
 }
 
 /** Steering another policy than the one of the training would be noise in the plain sense. */

@@ -1,6 +1,7 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { findCheckpoint } from '../checkpoint-folder.js';
 import { PolicyError } from '../errors.js';
 import { Agent, type AgentNoise, type NetworkSizes, type Runtime } from '../native/index.js';
 import { MOST_STEPS } from './contract.js';
@@ -47,10 +48,9 @@ export function writeSteering(checkpoint: string, steering: SteeringFile): void 
   writeFileSync(join(checkpoint, FILE), `${text}\n`);
 }
 
-/** The checkpoint that `path` names: itself, a run's last one; null for another kind of folder. */
+/** The checkpoint that `path` means, a run's last one above all; null for another kind of folder. */
 export function findSteered(path: string): string | null {
-  const places = [path, join(path, 'last'), join(path, 'checkpoints', 'last')];
-  return places.find((place) => existsSync(join(place, FILE))) ?? null;
+  return findCheckpoint(path, FILE);
 }
 
 /** @throws PolicyError ERR_DSRL_POLICY_DAMAGED */

@@ -12,7 +12,7 @@ export interface SessionOptions {
   metadata: Packable;
   /** One request -> the map that answers it, `server_timing` aside. */
   answer(request: Packable): Promise<Record<string, Packable>>;
-  /** What went wrong inside, for the server's own log. */
+  /** What went wrong inside and no client can mend, for the server's own log. */
   onFailure(error: unknown): void;
   /** How long a client may take to read an answer. */
   sendTimeoutMs: number;
@@ -118,10 +118,23 @@ export class ClientSession {
 
   /** openpi's way: a text frame that says what is wrong, then close 1011. */
   private async fail(error: unknown): Promise<void> {
-    if (!(error instanceof DsrlError)) this.options.onFailure(error);
+    if (!isOfRequest(error)) this.options.onFailure(error);
     await this.send(describe(error));
     this.socket.close(INTERNAL_ERROR, 'see the text frame before');
   }
+}
+
+/** What a policy refuses in an observation; each of its other errors is the server's own trouble. */
+const OF_OBSERVATION = [
+  'ERR_DSRL_POLICY_CONTRACT',
+  'ERR_DSRL_OBSERVATION',
+  'ERR_DSRL_POLICY_TOKENIZER', // a new prompt, where policy.json has the only ones
+];
+
+/** Whether the client can mend what went wrong: it is told then, and the server's log is not. */
+function isOfRequest(error: unknown): error is DsrlError {
+  if (!(error instanceof DsrlError)) return false;
+  return error instanceof ProtocolError || OF_OBSERVATION.includes(error.code);
 }
 
 /** A path on this machine; its last name is kept. */
@@ -129,7 +142,7 @@ const PATH = /(?:[^\s`'"]*\/)+([^\s`'"/]*)/g;
 
 /** Never a stack or a path: the client may be anybody. */
 function describe(error: unknown): string {
-  if (error instanceof DsrlError) {
+  if (isOfRequest(error)) {
     const words = `${error.message}\n${error.hint}`;
     // What the protocol refuses names the request's own keys, which have slashes too.
     const safe = error instanceof ProtocolError ? words : words.replace(PATH, '$1');

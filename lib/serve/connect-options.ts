@@ -24,7 +24,10 @@ export interface ConnectOptions {
    * cannot wait gives each request its own `deadlineMs`.
    */
   answerSilenceMs?: number | undefined;
-  /** Ends the attempts to connect. */
+  /**
+   * Ends the attempts to connect, until the first has succeeded: a connection that a later request
+   * makes anew is ended by closing the client, and its request by the request's own signal.
+   */
   signal?: AbortSignal | undefined;
 }
 

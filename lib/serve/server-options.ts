@@ -27,7 +27,11 @@ export interface ServerOptions {
    * default 10 s, at most an hour.
    */
   clientTimeoutMs?: number | undefined;
-  /** Failures of the policy itself, which clients do not see; default: stderr. */
+  /**
+   * Failures of the policy itself: memory that ends, a device that is lost, actions that are no
+   * finite numbers. Clients learn that it failed and no more. What a request does wrong is told to
+   * its client and not here. Default: stderr.
+   */
   onFailure?: ((error: unknown) => void) | undefined;
   /** Aborted: the server closes as by `close()`. */
   signal?: AbortSignal | undefined;

@@ -45,7 +45,12 @@ export class PolicyServer {
     private readonly ended: AbortController,
   ) {
     const { clientTimeoutMs = 10_000, maxMessageBytes = 64 << 20, maxClients = 64 } = options;
-    const onFailure = options.onFailure ?? ((error) => console.error(error));
+    const tell = options.onFailure ?? ((error) => console.error(error));
+    const onFailure = (error: unknown) => {
+      // The policy was stopped because nobody waits any more: it has not failed.
+      const { aborted, reason } = ended.signal;
+      if (!aborted || error !== reason) tell(error);
+    };
     const settings = {
       noServer: true,
       perMessageDeflate: false, // as openpi's client asks: pictures do not compress in time

@@ -28,8 +28,11 @@ export class WireClient {
   private connecting: Promise<WebSocket> | null = null;
   private readonly pending: Pending[] = [];
   private readonly closed = new AbortController();
-  /** Aborted: no attempt to connect goes on. */
-  private readonly stop: AbortSignal;
+  /**
+   * Aborted: no attempt to connect goes on. The caller's signal counts until the first one has
+   * succeeded: a time limit for it that ends hours later must not end the connections after it.
+   */
+  private stop: AbortSignal;
   /** What the server said of itself when it was last connected. */
   metadata: Packable = null;
 
@@ -148,6 +151,7 @@ export class WireClient {
           return;
         }
         settle();
+        this.stop = this.closed.signal;
         socket.on('message', (reply: Buffer, isBinary) => {
           // What comes behind a text belongs to none of the requests of the next connection.
           if (this.socket === socket) this.receive(reply, isBinary);

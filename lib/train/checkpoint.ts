@@ -1,15 +1,7 @@
-import {
-  existsSync,
-  lstatSync,
-  readdirSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-} from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { findCheckpoint, isLink, stepsOf } from '../checkpoint-folder.js';
 import {
   CheckpointError,
   DsrlError,
@@ -150,16 +142,6 @@ function laterThan(folder: string, checkpoint: string): string[] {
   return place === -1 ? [] : names.slice(place + 1);
 }
 
-/** Complete checkpoints in the order of their steps. */
-function stepsOf(folder: string): string[] {
-  return readdirSync(folder)
-    .map((name) => ({ name, parts: /^step_(\d+)(?:\.(\d+))?$/.exec(name) }))
-    .filter(({ parts }) => parts !== null)
-    .map(({ name, parts }) => ({ name, step: Number(parts?.[1]), part: Number(parts?.[2] ?? 0) }))
-    .sort((a, b) => a.step - b.step || a.part - b.part)
-    .map(({ name }) => name);
-}
-
 async function syncTree(folder: string): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
@@ -175,34 +157,12 @@ async function syncTree(folder: string): Promise<void> {
  * @throws CheckpointError ERR_DSRL_CHECKPOINT_MISSING
  */
 export function resolveCheckpoint(path: string): string {
+  const found = findCheckpoint(path, 'state.json');
+  if (found !== null) return found;
   const folder = resolve(path);
-  const candidates = [
-    folder,
-    ...[join(folder, 'checkpoints'), folder].flatMap((place) => [
-      ...(isLink(join(place, 'last')) ? [join(place, 'last')] : []),
-      ...newestIn(place), // where `last` is none: a tree that was copied without its links
-    ]),
-  ];
-  const found = candidates.find((candidate) => existsSync(join(candidate, 'state.json')));
-  if (found !== undefined) return isLink(found) ? resolve(found, '..', readlinkSync(found)) : found;
   throw new CheckpointError('ERR_DSRL_CHECKPOINT_MISSING', `there is no checkpoint in ${folder}`, {
     hint: 'name a run folder, its checkpoints/last, or a checkpoints/step_N',
   });
-}
-
-function newestIn(place: string): string[] {
-  if (!existsSync(place) || !statSync(place).isDirectory()) return [];
-  return stepsOf(place)
-    .reverse()
-    .map((name) => join(place, name));
-}
-
-function isLink(path: string): boolean {
-  try {
-    return lstatSync(path).isSymbolicLink();
-  } catch {
-    return false; // below a file, too, where `throwIfNoEntry: false` throws
-  }
 }
 
 /**

@@ -89,7 +89,7 @@ it.each([
   [['ls', 'x'], '`ls` takes no arguments'],
   [['cat'], '`cat` needs a recipe or a file'],
   [['cat', '--source'], '`cat --source` takes one recipe'],
-  [['cat', '--wrong'], '--wrong'],
+  [['cat', '--wrong'], 'config: there is no option `--wrong`'],
 ])('usage: %j', async (argv, message) => {
   const error = await failure(...argv);
   expect(error.message).toContain(message);

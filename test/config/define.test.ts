@@ -38,32 +38,53 @@ it('the compiler knows the keys, and what it cannot know is an error with the pl
   expect(() => defineConfig({ recipe: 'tabletopp' })).toThrow('tabletopp');
 });
 
-function dryRun(file: string, ...words: string[]) {
-  const program = join(root, 'bin', 'dsrl-native.js');
-  const argv = [program, 'train', '-c', file, '--dry-run', ...words];
+/** The command line in a folder where a program finds the package. */
+function command(...words: string[]) {
+  const argv = [join(root, 'bin', 'dsrl-native.js'), ...words];
   return spawnSync(process.execPath, argv, { cwd: folder, encoding: 'utf8' });
 }
 
+mkdirSync(join(folder, 'node_modules'));
+symlinkSync(root, join(folder, 'node_modules', 'dsrl-native'));
+writeFileSync(
+  join(folder, 'mine.mjs'),
+  `import { defineConfig } from 'dsrl-native';
+   export default defineConfig({ seed: 7, runner: { logger: { experiment_name: 'mine' } } });`,
+);
+
 it('`train -c` takes a module, overrides on top', () => {
-  mkdirSync(join(folder, 'node_modules'));
-  symlinkSync(root, join(folder, 'node_modules', 'dsrl-native'));
-  writeFileSync(
-    join(folder, 'mine.mjs'),
-    `import { defineConfig } from 'dsrl-native';
-     export default defineConfig({ seed: 7, runner: { logger: { experiment_name: 'mine' } } });`,
-  );
-  const { status, stdout, stderr } = dryRun('mine.mjs', 'seed=8');
+  const { status, stdout, stderr } = command('train', '-c', 'mine.mjs', '--dry-run', 'seed=8');
   expect(status, stderr).toBe(0);
   expect(stdout + stderr).toMatch(/mine-.*-s8/);
 });
 
+it('`config` takes it too', () => {
+  const valid = command('config', 'validate', 'mine.mjs');
+  expect(valid).toMatchObject({ status: 0, stdout: 'mine.mjs: valid\n', stderr: '' });
+  const { stdout } = command('config', 'cat', './mine.mjs', 'algorithm.gamma=0.9');
+  const overrides = ['seed=7', 'runner.logger.experiment_name=mine', 'algorithm.gamma=0.9'];
+  const { config } = composeConfig({ recipe: 'tabletop', overrides });
+  expect(composeConfig({ text: { name: 'printed', yaml: stdout } }).config).toEqual(config);
+});
+
+it('`eval` takes it for the frozen policy alone', () => {
+  const words = ['--policy-only', '--json', 'env.eval.trials=[0,2]', 'device=cpu'];
+  const { status, stdout, stderr } = command('eval', 'mine.mjs', ...words);
+  expect(status, stderr).toBe(0);
+  expect(JSON.parse(stdout).episodes).toBe(8);
+  expect(command('eval', './mine.mjs')).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining('./mine.mjs is a configuration, it has no agent'),
+  });
+});
+
 it.each([
-  ['nothing.mjs', null, 'there is no such file'],
-  ['empty.mjs', 'export const config = {};', 'its default export is no configuration'],
-  ['broken.mjs', 'throw new Error("no robot");', 'no robot'],
-])('%s is refused in words', (file, text, why) => {
+  ['nothing.mjs', null, 'there is no such file', ['train', '--dry-run', '-c']],
+  ['empty.mjs', 'export const config = {};', 'its default export', ['config', 'validate']],
+  ['broken.mjs', 'throw new Error("no robot");', 'no robot', ['eval', '--policy-only']],
+])('%s is refused in words', (file, text, why, words) => {
   if (text !== null) writeFileSync(join(folder, file), text);
-  const { status, stderr } = dryRun(file);
+  const { status, stderr } = command(...words, file);
   expect(status).toBe(2);
   expect(stderr).toContain(`${file}: ${why}`);
   expect(stderr).toContain('defineConfig');

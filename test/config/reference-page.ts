@@ -19,7 +19,7 @@ dsrl-native train -c my.yaml algorithm.gamma=0.99 env@env.eval=tabletop
 An editor with YAML's language server completes keys and shows their meaning in a file whose first
 line is \`# yaml-language-server: $schema=dsrl.schema.json\`. In a program \`defineConfig({ recipe:
 'tabletop', seed: 3, algorithm: { gamma: 0.99 } })\` is the same with types; as the default export
-of a module it goes behind \`-c\` as a file does.
+of a module (\`mine.mjs\`) it goes where a file goes: \`train -c\`, \`config\`, \`eval --policy-only\`.
 
 ## Composition
 A file's \`defaults:\` list names other files to start from, in order, later ones over earlier ones

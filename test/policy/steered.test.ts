@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, lstatSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -69,6 +69,45 @@ test('it can draw from the agent, and takes other noise', async () => {
   using frozen = await Policy.load(resolveModelPath(config), { device: 'cpu' });
   const given = await policy.infer(observation, { noise });
   expect(given.actions).toEqual((await frozen.infer(observation, { noise })).actions);
+});
+
+/** As many tools copy a run: without its links, so that there is no `last`. */
+function copiedRun(name: string, edit: (steering: { policy: { folder: string } }) => void): string {
+  const copy = join(root, name);
+  cpSync(run, copy, { recursive: true, filter: (path) => !lstatSync(path).isSymbolicLink() });
+  const file = join(copy, 'checkpoints', 'step_1', 'steering.json');
+  const steering = JSON.parse(readFileSync(file, 'utf8'));
+  edit(steering);
+  writeFileSync(file, JSON.stringify(steering));
+  return copy;
+}
+
+test.each(['', 'checkpoints'])(
+  'a run that was copied without its links too (%s)',
+  async (place) => {
+    const copy = copiedRun(`copy-${place}`, () => {});
+    using policy = await Policy.load(join(copy, place), { device: 'cpu' });
+    expect((await policy.infer(observation)).actions).toEqual(await byHand(true));
+  },
+);
+
+test('a frozen policy that lay elsewhere in training is named anew', async () => {
+  const gone = join(root, 'trainer', 'pi0');
+  const copy = copiedRun('robot', ({ policy }) => {
+    policy.folder = gone;
+  });
+  await expect(Policy.load(copy, { device: 'cpu' })).rejects.toMatchObject({
+    code: 'ERR_DSRL_POLICY_MISSING',
+    message: expect.stringContaining(join(gone, 'policy.json')),
+    hint: expect.stringMatching(/`--policy DIR`.*`policy`/),
+  });
+  using policy = await Policy.load(copy, { device: 'cpu', policy: resolveModelPath(config) });
+  expect((await policy.infer(observation)).actions).toEqual(await byHand(true));
+  // What was typed is the caller's own, and gets the hint for it.
+  await expect(Policy.load(copy, { policy: gone })).rejects.toMatchObject({
+    code: 'ERR_DSRL_POLICY_MISSING',
+    hint: expect.stringContaining('name the folder of an exported policy'),
+  });
 });
 
 test('another frozen policy than that of the training is refused', async () => {

@@ -2,11 +2,15 @@ import { afterAll, expect, test } from 'vitest';
 import {
   type ActingPolicy,
   createRuntime,
+  EnvironmentSetupError,
   Policy,
+  PolicyError,
   policyService,
   RemotePolicy,
+  RuntimeFailure,
   serve,
   Tensor,
+  UsageError,
 } from '../../lib/index.js';
 import { decode, NdArray, type Packable, WireClient } from '../../lib/serve/index.js';
 import { editedPolicy } from '../support/policy.js';
@@ -238,6 +242,59 @@ test('what the client is told names no folder of the server', async () => {
     expect(message).toContain('ERR_DSRL_POLICY_TOKENIZER: the policy tabletop has no tokenizer');
     expect(message).toContain('there is no paligemma_tokenizer.model');
     expect(message).not.toContain(folder);
+  } finally {
+    await other.close();
+  }
+});
+
+/** What a client is told and what the server's log is, where the policy fails with `error`. */
+async function failing(error: unknown): Promise<{ told: string; logged: unknown[] }> {
+  const logged: unknown[] = [];
+  const own = { metadata: policy.metadata, inferBatch: () => Promise.reject(error) };
+  const other = await serve(own, { port: 0, onFailure: (failure) => logged.push(failure) });
+  try {
+    return { told: await refusal(request(), other.url), logged };
+  } finally {
+    await other.close();
+  }
+}
+
+const detail = { hint: 'a hint of the secret' };
+
+test.each([
+  new RuntimeFailure('ERR_DSRL_OOM', 'secret: out of memory', detail),
+  new RuntimeFailure('ERR_DSRL_NATIVE', 'secret: device-side assert', detail),
+  new EnvironmentSetupError('ERR_DSRL_CUDA_KERNEL', 'secret: no kernel', detail),
+  new PolicyError('ERR_DSRL_POLICY_NOT_FINITE', 'secret: actions are not finite', detail),
+  new PolicyError('ERR_DSRL_POLICY_HASH', 'secret: another tokenizer', detail),
+  new UsageError('ERR_DSRL_DISPOSED', 'secret: disposed of', detail),
+  new TypeError('secret: no function'),
+])("a failure of the policy is the log's, not the client's: %o", async (error) => {
+  const { told, logged } = await failing(error);
+  expect(logged).toEqual([error]);
+  expect(told).toContain('ERR_DSRL_WIRE_INTERNAL');
+  expect(told).not.toContain('secret');
+});
+
+test.each([
+  new PolicyError('ERR_DSRL_POLICY_CONTRACT', 'two cameras', { hint: 'send both' }),
+  new PolicyError('ERR_DSRL_POLICY_TOKENIZER', 'a new prompt', { hint: 'send both' }),
+  new UsageError('ERR_DSRL_OBSERVATION', 'a picture that vanishes', { hint: 'send both' }),
+])("what an observation does wrong is the client's, not the log's: %o", async (error) => {
+  const { told, logged } = await failing(error);
+  expect(logged).toEqual([]);
+  expect(told).toContain(`${error.code}: ${error.message}`);
+  expect(told).toContain('send both');
+});
+
+test('a policy that was disposed of under its server is told in the log', async () => {
+  const logged: unknown[] = [];
+  const gone = await Policy.load('policies/tabletop', { device: 'cpu' });
+  const other = await serve(gone, { port: 0, onFailure: (failure) => logged.push(failure) });
+  try {
+    gone.dispose();
+    expect(await refusal(request(), other.url)).toContain('ERR_DSRL_WIRE_INTERNAL');
+    expect(logged).toMatchObject([{ code: 'ERR_DSRL_DISPOSED' }]);
   } finally {
     await other.close();
   }

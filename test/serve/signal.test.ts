@@ -10,8 +10,11 @@ afterEach(async () => {
   for (const thing of open.splice(0).reverse()) await thing.close();
 });
 
-async function start(service: Service<never> = summingService().service as Service<never>) {
-  const server = await PolicyServer.listen(service, { port: 0, onFailure: () => {} });
+async function start(
+  service: Service<never> = summingService().service as Service<never>,
+  onFailure: (error: unknown) => void = () => {},
+) {
+  const server = await PolicyServer.listen(service, { port: 0, onFailure });
   open.push(server);
   return server;
 }
@@ -73,7 +76,7 @@ test('an abort ends the waiting for a server that closes, and not its closing', 
   });
 });
 
-test('a server that ends with its clients unanswered stops the policy', async () => {
+test('a server that ends with its clients unanswered stops the policy, no failure of it', async () => {
   const { service } = summingService();
   let stopped: unknown;
   const endless: Service<never> = {
@@ -86,7 +89,8 @@ test('a server that ends with its clients unanswered stops the policy', async ()
         });
       }),
   };
-  const server = await start(endless);
+  const failures: unknown[] = [];
+  const server = await start(endless, (error) => failures.push(error));
   const remote = await RemotePolicy.connect(server.url);
   const asked = expect(remote.infer(robot)).rejects.toMatchObject({
     code: 'ERR_DSRL_REMOTE_DISCONNECTED',
@@ -95,6 +99,8 @@ test('a server that ends with its clients unanswered stops the policy', async ()
   await server.close(10);
   await asked;
   expect(stopped).toMatchObject({ code: 'ERR_DSRL_SERVE_ENDED' });
+  await sleep(50);
+  expect(failures).toEqual([]);
 });
 
 test('a connection is given up with the reason of the signal', async () => {
@@ -110,4 +116,32 @@ test('a connection is given up with the reason of the signal', async () => {
   await once(silent, 'connection');
   controller.abort('meanwhile');
   await expect(connecting).rejects.toBe('meanwhile');
+});
+
+test('a time limit for the first connection does not end those after it', async () => {
+  const limit = new AbortController();
+  const { service } = summingService();
+  const first = await PolicyServer.listen(service, { port: 0 });
+  using remote = await RemotePolicy.connect(first.url, {
+    signal: limit.signal,
+    patienceMs: 60_000,
+  });
+  await remote.infer(robot);
+  await first.close();
+  limit.abort(new Error('too late'));
+  const { port } = new URL(first.url);
+  open.push(await PolicyServer.listen(service, { port: Number(port) }));
+  expect(await remote.infer(robot)).toHaveProperty('actions');
+
+  // A later attempt is left by the request's own signal, and ended with the client.
+  for (const server of open.splice(0)) await server.close();
+  const own = new AbortController();
+  const left = remote.infer(robot, { signal: own.signal });
+  own.abort('my own');
+  await expect(left).rejects.toBe('my own');
+  const ended = expect(remote.infer(robot)).rejects.toMatchObject({
+    code: 'ERR_DSRL_REMOTE_CLOSED',
+  });
+  remote.dispose();
+  await ended;
 });

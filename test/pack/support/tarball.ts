@@ -25,15 +25,25 @@ export function packTarball(
   const script = join('scripts', 'prebuild.mjs');
   const homes = torchHomes.flatMap((home) => ['--torch-home', home]);
   execFileSync(process.execPath, [script, ...homes], { cwd: root, stdio: 'pipe' });
+  const { filename, files } = npmPack('--pack-destination', folder);
+  return { file: join(folder, filename), entries: files };
+}
+
+/** What `npm pack` would take of the checkout as it is, prebuilds or none. */
+export function packedPaths(): string[] {
+  return npmPack('--dry-run').files.map(({ path }) => path);
+}
+
+function npmPack(...words: string[]): { filename: string; files: PackedFile[] } {
   const [packed] = JSON.parse(
-    execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
+    execFileSync('npm', ['pack', '--json', '--ignore-scripts', ...words], {
       cwd: root,
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
     }),
   ) as { filename: string; files: PackedFile[] }[];
   if (packed === undefined) throw new Error('npm pack said nothing');
-  return { file: join(folder, packed.filename), entries: packed.files };
+  return packed;
 }
 
 export interface PackedFile {

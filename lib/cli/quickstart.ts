@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { parseCommand, usageError } from './arguments.js';
 
 const HELP = `Usage: dsrl-native quickstart [recipe] [key=value ...] [options]
@@ -42,6 +41,7 @@ export async function runQuickstart(argv: string[]): Promise<number> {
   process.env.OMP_WAIT_POLICY ??= 'PASSIVE';
   const { composeAloud, isOverride } = await import('./compose.js');
   const { resetCount } = await import('../config/index.js');
+  const { goOnOrBegin } = await import('../train/run-folder.js');
   const { evaluateAloud, videoOverrides } = await import('./eval.js');
   const { videosOf } = await import('./eval-videos.js');
   const { remembered } = await import('./quickstart-base.js');
@@ -51,18 +51,18 @@ export async function runQuickstart(argv: string[]): Promise<number> {
   const [recipe = 'tabletop', surplus] = positionals.filter((word) => !isOverride(word));
   if (surplus !== undefined) throw usageError('quickstart', `\`${surplus}\` is not key=value`);
   const runDir = values['run-dir'];
-  const begun = runDir !== undefined && existsSync(join(runDir, 'checkpoints'));
+  const say = (text: string) => process.stderr.write(`${text}\n`);
   const plan = planTraining({
     words: [recipe, ...overrides],
     file: undefined,
-    ...(begun ? { resume: runDir, runDir: undefined } : { resume: undefined, runDir }),
+    ...{ resume: undefined, runDir: undefined },
+    ...(runDir !== undefined && goOnOrBegin(runDir, say)),
     device: undefined,
   });
   const filming = values.video === undefined ? [] : videoOverrides(values.video);
   const filmed = { recipe, overrides: [...overrides, ...filming] };
   const { config } = filming.length === 0 ? plan : composeAloud(filmed);
 
-  const say = (text: string) => process.stderr.write(`${text}\n`);
   const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
   const scenes = resetCount(config.env.eval) ?? TABLETOP_EPISODES;
   const wanted = config.env.eval.env_type === 'tabletop' ? TABLETOP_EPISODES : scenes;

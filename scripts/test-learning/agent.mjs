@@ -2,8 +2,8 @@
 //
 //   node scripts/test-learning/agent.mjs '{"recipe": "tabletop", "seed": 0, ...}'
 //
-// The request is described in training.mjs. The last line of stdout is one JSON object. A signal leaves
-// a checkpoint in a run that is kept; a second one ends at once.
+// The request is described in training.mjs. The last line of stdout is one JSON object. A signal
+// leaves a checkpoint in a run that is kept; a second one ends at once.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

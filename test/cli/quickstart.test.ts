@@ -27,7 +27,9 @@ it('goes on with the run when it is typed again, and remembers the base', () => 
   const { line, stderr } = quickstart('runner.max_steps=1', '--video', '2:0');
   expect(line).toMatchObject({ episodes: 100, updates: 2, run: join(folder, 'run') });
   expect(stderr).toContain('evaluating 1000 episodes');
-  // Before, each of 10 times, and after.
+  // Before, each of 10 times, and after; each in a folder that is this run's own.
+  const own = [join('run-base', 'videos', 'iid'), join('run', 'videos', 'step_1')];
+  expect(line.videos).toEqual(own.map((name) => join(folder, name)));
   const films = line.videos.map((videos: string) => readdirSync(videos));
   expect(films.map(({ length }: string[]) => length)).toEqual([10, 1]);
   expect(films[1][0]).toMatch(/^task2_trial00_/);

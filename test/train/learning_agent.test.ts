@@ -69,7 +69,7 @@ async function interrupted(signal: 'SIGINT' | 'SIGKILL') {
   return { code, checkpoints: checkpoints.filter((name) => name.startsWith('step_')).length };
 }
 
-test('a kept training goes on after Ctrl-C, and begins anew where it was killed before', async () => {
+test('a kept training goes on after Ctrl-C, and begins anew where it was killed', async () => {
   expect(await interrupted('SIGKILL')).toEqual({ code: null, checkpoints: 0 });
   rmSync(join(folder, 'run', 'metrics.jsonl')); // what the next one waits for
   expect(await interrupted('SIGINT')).toEqual({ code: 130, checkpoints: 1 });

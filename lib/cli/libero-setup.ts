@@ -76,17 +76,25 @@ async function makeEnvironment(
   around: Surroundings,
   { say, signal }: Work,
 ): Promise<void> {
-  if (existsSync(program) && python === undefined) return say('is there');
+  // Its program is there seconds before pip is: what was stopped in between is made again.
+  const stamp = new Stamp(join(venv, 'dsrl-environment'), 'made');
+  const isMade = existsSync(program) && (stamp.fits() || existsSync(packagesStamp(venv)));
+  if (isMade && python === undefined) return say('is there');
   const found = findLiberoPython(python, around);
   inCache(home, () => makeFolder(home));
   const words = ['-m', 'venv', '--clear', venv];
   const hint = "Python's venv module does not work here: install python3-venv, then start again";
   await runAloud({ what: 'making the environment', program: found, words, hint, say, signal });
+  stamp.write();
+}
+
+function packagesStamp(venv: string): string {
+  return join(venv, 'dsrl-packages');
 }
 
 async function installPackages({ venv, program }: Paths, work: Work): Promise<void> {
   const list = join(toolFolder(), 'requirements.txt');
-  const stamp = new Stamp(join(venv, 'dsrl-packages'), sha256(list));
+  const stamp = new Stamp(packagesStamp(venv), sha256(list));
   if (stamp.fits()) return work.say('are there');
   work.say('about 800 MB to fetch, 2.1 GB on disk, some minutes');
   const pip = ['-m', 'pip', 'install', '--disable-pip-version-check', '--no-input'];

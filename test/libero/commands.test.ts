@@ -192,7 +192,9 @@ const PYTHON = `
 echo "$@" >> "$FAKE/calls"
 case "$*" in
   -c*) echo '[3, 11, true]' ;;
-  "-m venv"*) shift 3; mkdir -p "$1/bin"; cp "$0" "$1/bin/python" ;;
+  "-m venv"*)
+    shift 3; mkdir -p "$1/bin"; cp "$0" "$1/bin/python"
+    if [ -e "$FAKE/stops" ]; then exit 130; fi ;;
   "-m pip"*) if [ -e "$FAKE/offline" ]; then echo "no index" >&2; exit 1; fi ;;
   *export_bundle.py*)
     if [ -e "$FAKE/stated" ]; then cat "$FAKE/stated" >&2; exit 3; fi
@@ -284,6 +286,16 @@ describe('libero setup', () => {
     rmSync(join(folder, 'broken'));
     await setupLibero(undefined, around);
     expect(calls()).toEqual(['export']);
+  });
+
+  test('makes an environment again that was stopped before it had pip', async () => {
+    place('stops');
+    await expect(setupLibero(undefined, around)).rejects.toThrow('making the environment failed');
+    expect(existsSync(join(folder, 'home', 'venv', 'bin', 'python'))).toBe(true);
+    rmSync(join(folder, 'stops'));
+    calls();
+    await setupLibero(undefined, around);
+    expect(calls()).toEqual(['venv', 'pip', 'export']);
   });
 
   test('a bundle depends on the exporter and what it imports, and on nothing else', () => {

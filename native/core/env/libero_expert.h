@@ -42,7 +42,6 @@ class LiberoExpert {
  private:
   struct View;  // the scene as this bowl's errand sees it
 
-  void begin(const Scene& scene, Bowl bowl);
   View view(const Scene& scene, Bowl bowl) const;
   void advance(const Scene& scene, const View& view);
   bool in_drawer() const;

@@ -17,7 +17,7 @@ import { checkBundle } from '../../lib/cli/libero-check.js';
 import { exportLibero } from '../../lib/cli/libero-export.js';
 import { provideGl } from '../../lib/cli/libero-gl.js';
 import { findLiberoPython } from '../../lib/cli/libero-python.js';
-import { exporterSources, setupLibero } from '../../lib/cli/libero-setup.js';
+import { checkLiberoPython, exporterSources, setupLibero } from '../../lib/cli/libero-setup.js';
 import { main } from '../../lib/cli/main.js';
 import type { Surroundings } from '../../lib/torch/surroundings.js';
 import { emptySurroundings } from '../torch/fakes.js';
@@ -172,6 +172,15 @@ describe('the Python that the environment is made with', () => {
     expect(findLiberoPython(undefined, around)).toBe(found);
     python('python3.11', 11, false);
     expect(findLiberoPython(undefined, around)).toBe(found);
+  });
+
+  test('is asked for beforehand, unless the environment is there', () => {
+    python('python3', 13);
+    expect(() => checkLiberoPython(around)).toThrow('3.10 - 3.12');
+    place('home/venv/bin/python');
+    expect(() => checkLiberoPython(around)).toThrow('3.10 - 3.12');
+    place('home/venv/dsrl-environment', 'made');
+    checkLiberoPython(around);
   });
 
   test('that is named is the only one looked at, and the error says what is wrong with it', () => {

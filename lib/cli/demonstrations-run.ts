@@ -1,4 +1,4 @@
-import { renameSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { EnvironmentSetupError } from '../errors.js';
@@ -72,6 +72,7 @@ interface Episode {
   burst: { left: number; stray: boolean; offset: number[] };
 }
 
+const SUMMARY = 'demonstrations.json';
 const SIDE = 64;
 const ENVIRONMENTS = 8;
 /**
@@ -123,7 +124,7 @@ export async function recordDemonstrations(request: DemonstrationsRequest): Prom
   const { out, bundle, gl, ...settings } = request;
   const prompts = Object.fromEntries(request.tasks.map((task) => [task, backend.prompt(task)]));
   const summary = { ...settings, episodes_begun: begun, episodes_kept: kept, prompts, shards };
-  writeFileSync(join(out, 'demonstrations.json'), `${JSON.stringify(summary, null, 2)}\n`);
+  writeFileSync(join(out, SUMMARY), `${JSON.stringify(summary, null, 2)}\n`);
   process.stdout.write(`${JSON.stringify({ out, begun, kept, shards: shards.length })}\n`);
 }
 
@@ -350,6 +351,8 @@ function writeShard(
 function prepare(out: string): void {
   try {
     makeFolder(out);
+    // It is written last: an older one would speak for files that this recording replaces.
+    rmSync(join(out, SUMMARY), { force: true });
   } catch (cause) {
     throw new EnvironmentSetupError('ERR_DSRL_UNWRITABLE', `${out} cannot be made`, {
       hint: 'name another folder with --out',

@@ -1,7 +1,9 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { objectPlaces } from '../../lib/cli/demonstration-scenes.js';
@@ -125,6 +127,22 @@ describe.skipIf(reason)(`debug demonstrations${reason ? ` (${reason})` : ''}`, (
     expect(together / pairs).toBeGreaterThan(0.8);
     const pictures = tensors.get('main')?.read() ?? [];
     expect(new Set(Array.from(pictures, Number)).size).toBeGreaterThan(50);
+  });
+
+  it('leaves no summary of an older recording over its own files when it is stopped', async () => {
+    const used = join(folder, 'used');
+    const summary = join(used, 'demonstrations.json');
+    mkdirSync(used);
+    writeFileSync(summary, '{}');
+    const words = ['--tasks', '2', '--episodes', '1', '--gl', 'osmesa', '--out', used];
+    const command = [program, 'debug', 'demonstrations', ...words];
+    const child = spawn(process.execPath, command, { stdio: 'ignore' });
+    const closed = once(child, 'close');
+    while (existsSync(summary) && child.exitCode === null) await setTimeout(20);
+    expect(child.exitCode).toBeNull();
+    child.kill('SIGKILL');
+    await closed;
+    expect(existsSync(summary)).toBe(false);
   });
 });
 

@@ -1,7 +1,10 @@
 import { spawn } from 'node:child_process';
-import { root } from './setup/steps.mjs';
+import { ended, root } from './setup/steps.mjs';
 
-/** Runs a program to its end, in the checkout; resolves to the JSON of the last line it prints. */
+/**
+ * Runs a program to its end, in the checkout; resolves to the JSON of the last line it prints. A
+ * signal ends this process too, when the program has ended: what comes after it was not meant.
+ */
 export async function lastLine(name, command, args, env = {}) {
   const child = spawn(command, args, {
     cwd: root,
@@ -12,10 +15,8 @@ export async function lastLine(name, command, args, env = {}) {
   child.stdout.setEncoding('utf8').on('data', (text) => {
     output += text;
   });
-  const status = await new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (code, signal) => resolve(code ?? signal));
-  });
-  if (status !== 0) throw new Error(`${name} ended with ${status}`);
+  const { code, stopped } = await ended(child);
+  if (stopped) process.exit(code || 130);
+  if (code !== 0) throw new Error(`${name} ended with ${code}`);
   return JSON.parse(output.trimEnd().split('\n').at(-1));
 }

@@ -6,15 +6,28 @@
 // stdout carries the command's results only; the set-up speaks on stderr.
 
 import { join } from 'node:path';
-import { dsrlNative, main, root } from './setup/steps.mjs';
+import { pathToFileURL } from 'node:url';
+import { dsrlNative, main, root, SetupError } from './setup/steps.mjs';
 import { setup } from './setup.mjs';
 
 const RECIPE = 'libero_spatial_small';
 /** The first initial state of each of the recipe's tasks. */
 const FILMED = '0:0,2:0,8:0';
 
+/** LIBERO runs on fewer Pythons than the rest, which is better said before a build of minutes. */
+async function checkPython() {
+  const program = pathToFileURL(join(root, 'dist', 'cli', 'libero-setup.js'));
+  const { checkLiberoPython } = await import(program);
+  try {
+    checkLiberoPython();
+  } catch (error) {
+    if (error.hint === undefined) throw error;
+    throw new SetupError(error.message, `${error.hint} to: npx dsrl-native libero setup`);
+  }
+}
+
 await main(import.meta.url, async (args) => {
-  await setup();
+  await setup({ compiled: checkPython });
   process.exitCode = await dsrlNative(['libero', 'setup'], { results: false });
   if (process.exitCode !== 0) return;
   const seed = args.find((word) => word.startsWith('seed='))?.slice('seed='.length) ?? '0';

@@ -63,12 +63,16 @@ async function provideTorch(options) {
   return torch;
 }
 
-/** `tests` also provides what `npm test` needs; `quiet` says nothing unless something fails. */
+/**
+ * `tests` also provides what `npm test` needs; `quiet` says nothing unless something fails;
+ * `compiled` is called before torch is fetched and the long build begins, with dist/ in place.
+ */
 export async function setup(options = {}) {
   checkNode();
   await installPackages(options);
   await provideSystemPackages(options);
   await compileTypeScript(options);
+  await options.compiled?.();
   const torch = await provideTorch(options);
   await provideVenv(torch, options);
   await buildNative({ ...options, torchHome: torch.root });

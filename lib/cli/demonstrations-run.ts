@@ -1,4 +1,4 @@
-import { renameSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { EnvironmentSetupError } from '../errors.js';
@@ -54,10 +54,16 @@ interface Frame {
 /** One environment's episode while it is recorded. */
 interface Episode {
   number: number;
+  /** Its initial state, of those that LIBERO does not evaluate on. */
+  trial: number;
+  /** [3, xyz] of both bowls and the plate in it, moved, before anything came to rest. */
+  placed: Float32Array;
   errand: number;
   frames: Frame[];
   /** [7] of each executed step, and whether it carried no noise. */
   actions: Float32Array[];
+  /** [7] of what the expert itself would have done in each. */
+  expert: Float32Array[];
   clean: boolean[];
   /** Its target stood on the plate, by the benchmark's own test. */
   success: boolean;
@@ -66,6 +72,7 @@ interface Episode {
   burst: { left: number; stray: boolean; offset: number[] };
 }
 
+const SUMMARY = 'demonstrations.json';
 const SIDE = 64;
 const ENVIRONMENTS = 8;
 /**
@@ -117,7 +124,7 @@ export async function recordDemonstrations(request: DemonstrationsRequest): Prom
   const { out, bundle, gl, ...settings } = request;
   const prompts = Object.fromEntries(request.tasks.map((task) => [task, backend.prompt(task)]));
   const summary = { ...settings, episodes_begun: begun, episodes_kept: kept, prompts, shards };
-  writeFileSync(join(out, 'demonstrations.json'), `${JSON.stringify(summary, null, 2)}\n`);
+  writeFileSync(join(out, SUMMARY), `${JSON.stringify(summary, null, 2)}\n`);
   process.stdout.write(`${JSON.stringify({ out, begun, kept, shards: shards.length })}\n`);
 }
 
@@ -132,20 +139,22 @@ async function runEpisodes(
   const uniform = (what: string, step: number, count: number) =>
     numbers.map((number) => draw(randomUniform, runtime, seed, what, step, number, count));
   const chosen = uniform('scene', 0, 6);
-  numbers.forEach((_, env) => {
-    const trial = Math.floor((chosen[env]?.[0] ?? 0) * backend.numTrials);
-    backend.restore(env, task, trial);
-  });
+  const trials = numbers.map((_, env) => Math.floor((chosen[env]?.[0] ?? 0) * backend.numTrials));
+  for (const [env, trial] of trials.entries()) backend.restore(env, task, trial);
   moveObjects(backend, chosen);
+  const placed = objectPlaces(backend);
   await settle(runtime, backend);
   const episodes = numbers.map((number, env): Episode => {
     const errand = (chosen[env]?.[1] ?? 0) < request.target ? ERRANDS.target : ERRANDS.other;
     const burst = { left: 0, stray: false, offset: [] };
     return {
       number,
+      trial: trials[env] ?? 0,
+      placed: placed[env] ?? new Float32Array(9),
       errand,
       frames: [],
       actions: [],
+      expert: [],
       clean: [],
       success: false,
       done: null,
@@ -187,6 +196,7 @@ async function runEpisodes(
         episode.burst = { left: 1 + Math.floor(length * longest), stray, offset };
       }
       const noisy = episode.burst.left > 0;
+      episode.expert.push(Float32Array.from(row));
       if (noisy) {
         episode.burst.left--;
         mislead(row, episode.burst);
@@ -263,7 +273,8 @@ function writeShard(
     episode.frames.flatMap((frame) => {
       const clean = episode.clean.slice(frame.step, frame.step + horizon);
       if (clean.length < horizon || !clean.every(Boolean)) return [];
-      return [{ episode, frame, actions: episode.actions.slice(frame.step, frame.step + horizon) }];
+      const chunk = (of: Float32Array[]) => of.slice(frame.step, frame.step + horizon);
+      return [{ episode, frame, actions: chunk(episode.actions), expert: chunk(episode.expert) }];
     }),
   );
   const count = rows.length;
@@ -310,7 +321,22 @@ function writeShard(
         [count, horizon, ACTION_DIM],
       ),
     ],
+    [
+      'expert',
+      floats(
+        rows.flatMap(({ expert }) => expert),
+        [count, horizon, ACTION_DIM],
+      ),
+    ],
+    [
+      'placed',
+      floats(
+        rows.map(({ episode }) => episode.placed),
+        [count, 3, 3],
+      ),
+    ],
     ['task', whole(() => task)],
+    ['trial', whole(({ episode }) => episode.trial)],
     ['errand', whole(({ episode }) => episode.errand)],
     ['episode', whole(({ episode }) => episode.number)],
     ['step', whole(({ frame }) => frame.step)],
@@ -325,6 +351,8 @@ function writeShard(
 function prepare(out: string): void {
   try {
     makeFolder(out);
+    // It is written last: an older one would speak for files that this recording replaces.
+    rmSync(join(out, SUMMARY), { force: true });
   } catch (cause) {
     throw new EnvironmentSetupError('ERR_DSRL_UNWRITABLE', `${out} cannot be made`, {
       hint: 'name another folder with --out',

@@ -15,7 +15,10 @@ ones: objects and plate of an initial state that LIBERO does not evaluate on are
   --out DIR        gets demonstrations.json and a file a batch of episodes, safetensors:
                    main and wrist U8 [F, 64, 64, 3] (the reduced scene, upright), state F32 [F, 8],
                    actions F32 [F, H, 7], objects F32 [F, 3, 3] (x, y and z of the target, the other
-                   bowl and the plate, in metres: no policy sees them, a training may), and task,
+                   bowl and the plate, in metres: no policy sees them, a training may), expert
+                   F32 [F, H, 7] (what it would have done itself: the same, as nothing led it
+                   astray), placed F32 [F, 3, 3] (objects, where its episode put them before they
+                   came to rest), and task, trial (the initial state, of those not evaluated),
                    errand (0: target), episode and step I32 [F]
   --tasks K,...    tasks of the suite (0,2,8)
   --episodes N     begun of each task (64)

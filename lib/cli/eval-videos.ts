@@ -5,11 +5,11 @@ import { type VideoRequest, videoFolder } from '../train/index.js';
 import type { EvalRequest } from './eval.js';
 
 /** A checkpoint's videos lie in its run, those of the frozen policy alone beside the runs. */
-export function videosOf({ config, checkpoint, noise }: EvalRequest): VideoRequest {
+export function videosOf({ config, checkpoint, noise, apart }: EvalRequest): VideoRequest {
   const { log_path, experiment_name } = config.runner.logger;
   const [run, name] =
     checkpoint === null
-      ? [join(log_path, `${experiment_name}-policy-only`), noise]
+      ? [apart ?? join(log_path, `${experiment_name}-policy-only`), noise]
       : [runFolder(checkpoint), basename(resolve(checkpoint))];
   const warn = (text: string) => void process.stderr.write(`warning: ${text}\n`);
   return { folder: join(videoFolder(config, 'eval', run), name), warn };

@@ -45,6 +45,8 @@ export interface EvalRequest {
   checkpoint: string | null;
   noise: 'iid' | 'tiled' | 'uniform';
   repeats: number;
+  /** Stands for the run where there is none: the folder for the frozen policy's own videos. */
+  apart?: string;
 }
 
 /** `dsrl-native eval`. */

@@ -4,9 +4,8 @@ const HELP = `Usage: dsrl-native debug expert --env libero_spatial [--tasks K,K,
                                [--trials N] [--json] [--seed S] [--bundle DIR]
 
 Lets the scripted expert fetch a bowl from the suite's initial states, and counts how often it is
-done within 240 steps: the bowl it was told to fetch stands on the plate, or, if that is the other
-one, beside it. It knows where everything is and draws no picture; what it does is what small
-policies are taught.
+done within 240 steps: the bowl it was told to fetch stands on the plate, whichever it is. It knows
+where everything is and draws no picture; what it does is what small policies are taught.
 
   --env NAME      libero_spatial
   --tasks K,...   tasks of the suite, from 0 on (all)

@@ -53,6 +53,16 @@ export function setupLibero(
   });
 }
 
+/**
+ * Whether the set-up will find a Python to make the environment with, where there is none yet.
+ *
+ * @throws EnvironmentSetupError ERR_DSRL_LIBERO_PYTHON
+ */
+export function checkLiberoPython(around: Surroundings = currentSurroundings()): void {
+  const venv = join(liberoHome(around.env), 'venv');
+  if (!environmentOf(venv).isMade) findLiberoPython(undefined, around);
+}
+
 const STAGES = 5;
 
 interface Work {
@@ -71,22 +81,35 @@ async function stage<Result>(
 }
 
 async function makeEnvironment(
-  { home, venv, program }: Paths,
+  { home, venv }: Paths,
   python: string | undefined,
   around: Surroundings,
   { say, signal }: Work,
 ): Promise<void> {
-  if (existsSync(program) && python === undefined) return say('is there');
+  const { stamp, isMade } = environmentOf(venv);
+  if (isMade && python === undefined) return say('is there');
   const found = findLiberoPython(python, around);
   inCache(home, () => makeFolder(home));
   const words = ['-m', 'venv', '--clear', venv];
   const hint = "Python's venv module does not work here: install python3-venv, then start again";
   await runAloud({ what: 'making the environment', program: found, words, hint, say, signal });
+  stamp.write();
+}
+
+/** Its program is there seconds before pip is: what was stopped in between is not made. */
+function environmentOf(venv: string): { stamp: Stamp; isMade: boolean } {
+  const stamp = new Stamp(join(venv, 'dsrl-environment'), 'made');
+  const isWhole = stamp.fits() || existsSync(packagesStamp(venv));
+  return { stamp, isMade: isWhole && existsSync(join(venv, 'bin', 'python')) };
+}
+
+function packagesStamp(venv: string): string {
+  return join(venv, 'dsrl-packages');
 }
 
 async function installPackages({ venv, program }: Paths, work: Work): Promise<void> {
   const list = join(toolFolder(), 'requirements.txt');
-  const stamp = new Stamp(join(venv, 'dsrl-packages'), sha256(list));
+  const stamp = new Stamp(packagesStamp(venv), sha256(list));
   if (stamp.fits()) return work.say('are there');
   work.say('about 800 MB to fetch, 2.1 GB on disk, some minutes');
   const pip = ['-m', 'pip', 'install', '--disable-pip-version-check', '--no-input'];

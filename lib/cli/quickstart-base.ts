@@ -1,30 +1,50 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import type { Config } from '../config/index.js';
+import { type Config, resolveModelPath } from '../config/index.js';
 import { makeFolder } from '../folder.js';
 import { replaceFile } from '../log/files.js';
+import { readContract } from '../policy/index.js';
 import type { EvaluationResult } from '../train/index.js';
+import type { EvalRequest } from './eval.js';
+import { videosOf } from './eval-videos.js';
 
 /**
  * The base's evaluation, which takes minutes where episodes are slow, once a run: it lies beside
  * the run's folder, which training has to find empty, and counts for the same policy, episodes and
- * seed.
+ * seed. Videos that are asked for have to be its own, and there; else it is made again.
  */
 export async function remembered(
   runDir: string | undefined,
-  { env, actor, seed }: Config,
+  request: EvalRequest,
   evaluate: () => Promise<EvaluationResult>,
 ): Promise<EvaluationResult> {
   if (runDir === undefined) return evaluate();
   const file = `${resolve(runDir)}-base.json`;
-  const { video_cfg, ...episodes } = env.eval;
-  const asked = { policy: actor.model.model_path, steps: actor.model.num_steps, seed, episodes };
+  const asked = questionOf(request.config);
+  const { video_cfg: filmed } = request.config.env.eval;
+  const { folder } = videosOf(request);
+  const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
   if (existsSync(file)) {
     const kept = JSON.parse(readFileSync(file, 'utf8'));
-    if (JSON.stringify(kept.asked) === JSON.stringify(asked)) return kept.result;
+    const isSeen = !filmed.save_video || (same(kept.filmed, filmed) && holdsSomething(folder));
+    if (same(kept.asked, asked) && isSeen) return kept.result;
   }
+  // Of another evaluation: the outcome in their names would contradict this one's.
+  rmSync(folder, { recursive: true, force: true });
   const result = await evaluate();
   makeFolder(dirname(file));
-  replaceFile(file, `${JSON.stringify({ asked, result }, null, 2)}\n`);
+  replaceFile(file, `${JSON.stringify({ asked, filmed, result }, null, 2)}\n`);
   return result;
+}
+
+/** What the answer depends on: a policy's name may stand for another one tomorrow. */
+function questionOf(config: Config): object {
+  const { video_cfg, ...episodes } = config.env.eval;
+  const { num_steps: steps, num_action_chunks: executed } = config.actor.model;
+  const policy = readContract(resolveModelPath(config)).sha256['policy.pt'];
+  return { policy, steps, executed, seed: config.seed, episodes };
+}
+
+function holdsSomething(folder: string): boolean {
+  return existsSync(folder) && readdirSync(folder).length > 0;
 }

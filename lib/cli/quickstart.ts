@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { parseCommand, usageError } from './arguments.js';
 
 const HELP = `Usage: dsrl-native quickstart [recipe] [key=value ...] [options]
@@ -9,7 +8,8 @@ Success of a small policy that ships, a training of its recipe (tabletop), and t
 The last line of stdout is one JSON object; everything else goes to stderr.
 
       --run-dir DIR   the run's folder; a run that is there is gone on with
-      --video CHOICE  films these episodes before and after: failed, all or task:trial,...
+      --video CHOICE  films these episodes before and after, beside the run (DIR-base/videos) and in
+                      it: failed, all or task:trial,...
   -h, --help
 
 Examples:
@@ -42,6 +42,8 @@ export async function runQuickstart(argv: string[]): Promise<number> {
   process.env.OMP_WAIT_POLICY ??= 'PASSIVE';
   const { composeAloud, isOverride } = await import('./compose.js');
   const { resetCount } = await import('../config/index.js');
+  const { chooseRunFolder, runOf } = await import('../train/index.js');
+  const { goOnOrBegin } = await import('../train/run-folder.js');
   const { evaluateAloud, videoOverrides } = await import('./eval.js');
   const { videosOf } = await import('./eval-videos.js');
   const { remembered } = await import('./quickstart-base.js');
@@ -51,18 +53,22 @@ export async function runQuickstart(argv: string[]): Promise<number> {
   const [recipe = 'tabletop', surplus] = positionals.filter((word) => !isOverride(word));
   if (surplus !== undefined) throw usageError('quickstart', `\`${surplus}\` is not key=value`);
   const runDir = values['run-dir'];
-  const begun = runDir !== undefined && existsSync(join(runDir, 'checkpoints'));
+  const say = (text: string) => process.stderr.write(`${text}\n`);
   const plan = await planTraining({
     words: [recipe, ...overrides],
     file: undefined,
-    ...(begun ? { resume: runDir, runDir: undefined } : { resume: undefined, runDir }),
+    ...{ resume: undefined, runDir: undefined },
+    ...(runDir !== undefined && goOnOrBegin(runDir, say)),
     device: undefined,
   });
   const filming = values.video === undefined ? [] : videoOverrides(values.video);
   const filmed = { recipe, overrides: [...overrides, ...filming] };
   const { config } = filming.length === 0 ? plan : composeAloud(filmed);
 
-  const say = (text: string) => process.stderr.write(`${text}\n`);
+  // Chosen here, so that the videos of the frozen policy lie beside it, apart from other runs'.
+  const { resume } = plan;
+  const run = resume === undefined ? chooseRunFolder(config, runDir) : runOf(resume);
+
   const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
   const scenes = resetCount(config.env.eval) ?? TABLETOP_EPISODES;
   const wanted = config.env.eval.env_type === 'tabletop' ? TABLETOP_EPISODES : scenes;
@@ -71,14 +77,18 @@ export async function runQuickstart(argv: string[]): Promise<number> {
     checkpoint: null,
     noise: 'iid' as const,
     repeats: Math.ceil(wanted / scenes),
+    apart: `${run}-base`,
   };
   say('how good is the frozen policy alone, under noise from N(0, I)?');
-  const base = await remembered(runDir, config, () => evaluateAloud(frozen));
+  const base = await remembered(runDir, frozen, () => evaluateAloud(frozen));
   say(`the frozen policy succeeds in ${percent(base.success)} of ${base.episodes} episodes`);
 
-  const { summary, stopped } = await trainAloud(plan, 'auto');
+  const { summary, stopped } = await trainAloud(
+    resume === undefined ? { ...plan, runDir: run } : plan,
+    'auto',
+  );
   if (stopped !== null) throw stopped;
-  const { run, checkpoint } = summary;
+  const { checkpoint } = summary;
   const trained = { config, checkpoint, noise: 'iid' as const, repeats: 1 };
   const after = await evaluateAloud(trained);
   say(

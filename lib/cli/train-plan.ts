@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { type Config, listRecipes, refuseUntrainable } from '../config/index.js';
 import { UsageError } from '../errors.js';
 import { checkpointConfig, resolveCheckpoint, runOf } from '../train/index.js';
+import { hasCheckpoint } from '../train/run-folder.js';
 import { usageError } from './arguments.js';
 import { composeAloud, fileSource, isFolder, isOverride } from './compose.js';
 
@@ -93,7 +94,7 @@ function newestRun(logs: string, name?: string): string {
   const runs = (isFolder(folder) ? readdirSync(folder) : [])
     .filter((run) => name === undefined || isRun(run))
     .map((run) => join(folder, run))
-    .filter((run) => hasCheckpoint(join(run, 'checkpoints')))
+    .filter((run) => hasCheckpoint(run))
     .map((run) => ({ run, time: statSync(join(run, 'checkpoints')).mtimeMs }))
     .sort((a, b) => b.time - a.time);
   if (runs[0] !== undefined) return runs[0].run;
@@ -101,10 +102,6 @@ function newestRun(logs: string, name?: string): string {
   throw new UsageError('ERR_DSRL_NO_RUN', `${logs} holds no run${whose} with a checkpoint`, {
     hint: 'name the run: dsrl-native train --resume <folder>',
   });
-}
-
-function hasCheckpoint(folder: string): boolean {
-  return isFolder(folder) && readdirSync(folder).some((name) => name.startsWith('step_'));
 }
 
 function noRecipe(): UsageError {

@@ -4,6 +4,7 @@ import {
   existsSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -54,6 +55,51 @@ export function createRunFolder(folder: string, config: Config, runtime: Runtime
     writeFileSync(join(folder, 'config.yaml'), configToYaml(config));
     writeFileSync(join(folder, 'env.json'), `${JSON.stringify(environment, null, 2)}\n`);
   });
+}
+
+/** Whether the run has a checkpoint to go on from. */
+export function hasCheckpoint(run: string): boolean {
+  return entriesOf(join(run, 'checkpoints')).some((name) => name.startsWith('step_'));
+}
+
+/**
+ * How a command that keeps its run in one folder begins: at the run's last checkpoint, or from
+ * nothing. A run that was ended before its first checkpoint cannot be gone on with; what it left is
+ * removed, else every later start would be refused.
+ *
+ * @param tell is told what was removed
+ * @throws EnvironmentSetupError ERR_DSRL_RUN_UNWRITABLE where it cannot be removed
+ */
+export function goOnOrBegin(
+  runDir: string,
+  tell: (text: string) => void,
+): { resume: string } | { runDir: string } {
+  if (hasCheckpoint(runDir)) return { resume: runDir };
+  if (isLeftover(runDir)) {
+    writing(runDir, () => rmSync(runDir, { recursive: true }));
+    tell(`the run in ${runDir} was ended before its first checkpoint: it begins anew`);
+  }
+  return { runDir };
+}
+
+/** What a run writes before its first checkpoint; a folder with anything else is not removed. */
+const WRITTEN = [
+  ...['checkpoints', 'config.yaml', 'env.json', 'run.log'],
+  ...['metrics.jsonl', 'tensorboard', 'videos'],
+];
+
+function isLeftover(run: string): boolean {
+  const names = entriesOf(run);
+  return (
+    names.includes('checkpoints') &&
+    names.every((name) => WRITTEN.includes(name)) &&
+    entriesOf(join(run, 'checkpoints')).every((name) => /^\.step_.*\.tmp$/.test(name))
+  );
+}
+
+function entriesOf(folder: string): string[] {
+  const isFolder = statSync(folder, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  return isFolder ? readdirSync(folder) : [];
 }
 
 function writing(folder: string, body: () => void): void {

@@ -66,15 +66,32 @@ export async function dsrlNative(words, { results = true } = {}) {
   const child = spawn(process.execPath, [program, ...words], {
     stdio: ['inherit', output, 'inherit'],
   });
-  // The terminal sends Ctrl-C to both: the command writes its checkpoint, this waits for it.
-  const waits = () => {};
-  const passesOn = () => child.kill('SIGTERM');
+  return (await ended(child)).code;
+}
+
+/**
+ * Resolves to a child's exit code, and whether a signal came that asks for the end of both. The
+ * terminal sends Ctrl-C to both: the child writes its checkpoint, this waits for it.
+ */
+export async function ended(child) {
+  let stopped = false;
+  const waits = () => {
+    stopped = true;
+  };
+  const passesOn = () => {
+    stopped = true;
+    child.kill('SIGTERM');
+  };
   process.on('SIGINT', waits).on('SIGTERM', passesOn);
-  const code = await new Promise((resolve) => {
-    child.on('close', (code, signal) => resolve(code ?? 128 + constants.signals[signal]));
-  });
-  process.off('SIGINT', waits).off('SIGTERM', passesOn);
-  return code;
+  try {
+    const code = await new Promise((resolve, reject) => {
+      child.on('error', reject);
+      child.on('close', (code, signal) => resolve(code ?? 128 + constants.signals[signal]));
+    });
+    return { code, stopped };
+  } finally {
+    process.off('SIGINT', waits).off('SIGTERM', passesOn);
+  }
 }
 
 /** What a short command prints, or null when it cannot run or fails. */

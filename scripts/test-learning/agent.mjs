@@ -2,12 +2,15 @@
 //
 //   node scripts/test-learning/agent.mjs '{"recipe": "tabletop", "seed": 0, ...}'
 //
-// The request is described in training.mjs. The last line of stdout is one JSON object.
+// The request is described in training.mjs. The last line of stdout is one JSON object. A signal
+// leaves a checkpoint in a run that is kept; a second one ends at once.
 
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { STOPPING, stoppable } from '../../dist/cli/signals.js';
 import {
+  AbortedError,
   Agent,
   composeConfig,
   createProgress,
@@ -22,6 +25,7 @@ import {
   train,
 } from '../../dist/index.js';
 import { createBackend } from '../../dist/train/environments.js';
+import { goOnOrBegin } from '../../dist/train/run-folder.js';
 import { BlackFrame, blackened, PermutedOutcomes } from './backends.mjs';
 import { rowsOf } from './run-training.mjs';
 
@@ -62,13 +66,19 @@ const policy = FrozenPolicy.load(runtime, resolveModelPath(config));
 const folder = keep ?? mkdtempSync(join(tmpdir(), 'dsrl-learning-'));
 const runDir = join(folder, 'run');
 try {
-  const summary = await train({
+  const request = {
     config,
     runtime,
-    ...(existsSync(join(runDir, 'checkpoints')) ? { resume: runDir } : { runDir }),
+    ...goOnOrBegin(runDir, (text) => process.stderr.write(`${text}\n`)),
     progress: createProgress({ format: 'quiet', totalSteps: config.runner.max_steps }),
     backend: await backendOf(environment, config, policy.metadata),
-  });
+  };
+  const { result: summary, stopped } = await stoppable(
+    (signal) => train({ ...request, signal }),
+    STOPPING,
+    () => '',
+  );
+  if (stopped !== null) throw stopped;
   const rows = rowsOf(summary.run);
   const agents = {
     trained: loadAgent(config, runtime, summary.checkpoint, policy),
@@ -103,6 +113,9 @@ try {
     rss: process.resourceUsage().maxRSS * 1024,
   };
   process.stdout.write(`${JSON.stringify(answer)}\n`);
+} catch (error) {
+  if (!(error instanceof AbortedError)) throw error;
+  process.exitCode = error.exitCode;
 } finally {
   if (keep === undefined) rmSync(folder, { recursive: true, force: true });
 }

@@ -1,7 +1,9 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
 
@@ -25,7 +27,9 @@ it('goes on with the run when it is typed again, and remembers the base', () => 
   const { line, stderr } = quickstart('runner.max_steps=1', '--video', '2:0');
   expect(line).toMatchObject({ episodes: 100, updates: 2, run: join(folder, 'run') });
   expect(stderr).toContain('evaluating 1000 episodes');
-  // Before, each of 10 times, and after.
+  // Before, each of 10 times, and after; each in a folder that is this run's own.
+  const own = [join('run-base', 'videos', 'iid'), join('run', 'videos', 'step_1')];
+  expect(line.videos).toEqual(own.map((name) => join(folder, name)));
   const films = line.videos.map((videos: string) => readdirSync(videos));
   expect(films.map(({ length }: string[]) => length)).toEqual([10, 1]);
   expect(films[1][0]).toMatch(/^task2_trial00_/);
@@ -38,6 +42,43 @@ it('goes on with the run when it is typed again, and remembers the base', () => 
   // Another question than the one that is remembered.
   const other = quickstart('runner.max_steps=2', 'env.eval.trials=[25,50]');
   expect(other.stderr).toContain('evaluating 1000 episodes');
+});
+
+it('begins anew where the first try was killed before its first checkpoint', async () => {
+  const words = ['quickstart', '--run-dir', 'killed', 'env.eval.trials=[0,1]'];
+  const few = ['algorithm.update_epoch=2', 'env.train.total_num_envs=2'];
+  const killed = spawn(process.execPath, [program, ...words, ...few, 'runner.save_interval=-1'], {
+    cwd: folder,
+    stdio: 'ignore',
+  });
+  const run = join(folder, 'killed');
+  while (!existsSync(join(run, 'metrics.jsonl'))) {
+    expect(killed.exitCode).toBeNull();
+    await setTimeout(20);
+  }
+  killed.kill('SIGKILL');
+  await once(killed, 'close');
+  expect(readdirSync(join(run, 'checkpoints'))).toEqual([]);
+
+  const { line, stderr } = quickstart(
+    'env.eval.trials=[0,1]',
+    'runner.max_steps=1',
+    '--run-dir',
+    run,
+  );
+  expect(stderr).toContain('ended before its first checkpoint');
+  expect(line).toMatchObject({ run, updates: 2 });
+});
+
+it('removes no folder that a run did not write', () => {
+  const mine = join(folder, 'mine');
+  mkdirSync(join(mine, 'checkpoints'), { recursive: true });
+  writeFileSync(join(mine, 'notes.txt'), 'mine');
+  const command = [program, 'quickstart', '--run-dir', mine, 'env.eval.trials=[0,1]'];
+  const { status, stderr } = spawnSync(process.execPath, command, { encoding: 'utf8' });
+  expect({ status, stderr }).toMatchObject({ status: 2 });
+  expect(stderr).toContain('exists already');
+  expect(existsSync(join(mine, 'notes.txt'))).toBe(true);
 });
 
 it('takes no second recipe', () => {

@@ -17,7 +17,7 @@ import { checkBundle } from '../../lib/cli/libero-check.js';
 import { exportLibero } from '../../lib/cli/libero-export.js';
 import { provideGl } from '../../lib/cli/libero-gl.js';
 import { findLiberoPython } from '../../lib/cli/libero-python.js';
-import { exporterSources, setupLibero } from '../../lib/cli/libero-setup.js';
+import { checkLiberoPython, exporterSources, setupLibero } from '../../lib/cli/libero-setup.js';
 import { main } from '../../lib/cli/main.js';
 import type { Surroundings } from '../../lib/torch/surroundings.js';
 import { emptySurroundings } from '../torch/fakes.js';
@@ -174,6 +174,15 @@ describe('the Python that the environment is made with', () => {
     expect(findLiberoPython(undefined, around)).toBe(found);
   });
 
+  test('is asked for beforehand, unless the environment is there', () => {
+    python('python3', 13);
+    expect(() => checkLiberoPython(around)).toThrow('3.10 - 3.12');
+    place('home/venv/bin/python');
+    expect(() => checkLiberoPython(around)).toThrow('3.10 - 3.12');
+    place('home/venv/dsrl-environment', 'made');
+    checkLiberoPython(around);
+  });
+
   test('that is named is the only one looked at, and the error says what is wrong with it', () => {
     python('python3.11', 11);
     const named = python('python3', 13);
@@ -192,7 +201,9 @@ const PYTHON = `
 echo "$@" >> "$FAKE/calls"
 case "$*" in
   -c*) echo '[3, 11, true]' ;;
-  "-m venv"*) shift 3; mkdir -p "$1/bin"; cp "$0" "$1/bin/python" ;;
+  "-m venv"*)
+    shift 3; mkdir -p "$1/bin"; cp "$0" "$1/bin/python"
+    if [ -e "$FAKE/stops" ]; then exit 130; fi ;;
   "-m pip"*) if [ -e "$FAKE/offline" ]; then echo "no index" >&2; exit 1; fi ;;
   *export_bundle.py*)
     if [ -e "$FAKE/stated" ]; then cat "$FAKE/stated" >&2; exit 3; fi
@@ -284,6 +295,16 @@ describe('libero setup', () => {
     rmSync(join(folder, 'broken'));
     await setupLibero(undefined, around);
     expect(calls()).toEqual(['export']);
+  });
+
+  test('makes an environment again that was stopped before it had pip', async () => {
+    place('stops');
+    await expect(setupLibero(undefined, around)).rejects.toThrow('making the environment failed');
+    expect(existsSync(join(folder, 'home', 'venv', 'bin', 'python'))).toBe(true);
+    rmSync(join(folder, 'stops'));
+    calls();
+    await setupLibero(undefined, around);
+    expect(calls()).toEqual(['venv', 'pip', 'export']);
   });
 
   test('a bundle depends on the exporter and what it imports, and on nothing else', () => {

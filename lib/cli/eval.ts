@@ -159,13 +159,16 @@ export async function withPolicy<Result>(
 ): Promise<Result> {
   const { resolveModelPath } = await import('../config/index.js');
   const { createRuntime } = await import('../native/index.js');
-  const { FrozenPolicy } = await import('../policy/index.js');
+  const { FrozenPolicy, readContract, refuseUnfit } = await import('../policy/index.js');
   const { STOPPING, stoppable } = await import('./signals.js');
   const runtime = createRuntime({ device: config.device });
-  const policy = FrozenPolicy.load(runtime, resolveModelPath(config));
-  policy.checkFits(config);
+  const folder = resolveModelPath(config);
+  refuseUnfit(readContract(folder), config);
   const { result, stopped } = await stoppable(
-    (signal) => evaluation({ config, runtime, policy, signal }),
+    async (signal) => {
+      const policy = await FrozenPolicy.open(runtime, folder, { signal });
+      return evaluation({ config, runtime, policy, signal });
+    },
     STOPPING,
     () => 'there is no result: type the same command again',
   );

@@ -35,7 +35,9 @@ export interface TrainRequest {
   /**
    * Aborted: training stops at the next border of a chunk or an update, writes a checkpoint of
    * exactly that moment (the global step under way included), and `train` returns. A run that is
-   * resumed from it ends in the same bits as one that was never stopped.
+   * resumed from it ends in the same bits as one that was never stopped. Aborted before the policy
+   * is open and a checkpoint restored: `train` rejects with the signal's reason, and neither has a
+   * new run begun nor has the resumed one changed.
    */
   signal?: AbortSignal | undefined;
   progress: Progress;
@@ -82,6 +84,7 @@ export async function train(request: TrainRequest): Promise<TrainSummary> {
     checkpoint: resumed ?? undefined,
     backend: request.backend,
     onEpisode: request.onEpisode,
+    signal,
   });
   if (resumed === null) createRunFolder(run, config, runtime);
   const { counters } = session;

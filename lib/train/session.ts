@@ -9,7 +9,14 @@ import {
 import type { Environments, EpisodeRecord, Film } from '../envs/index.js';
 import { CheckpointError, UsageError } from '../errors.js';
 import { Agent, Learner, Replay, type Runtime, type VecEnvBackend } from '../native/index.js';
-import { FrozenPolicy, type SteeringFile } from '../policy/index.js';
+import {
+  FrozenPolicy,
+  type PolicyContract,
+  readContract,
+  refuseUnfit,
+  type SteeringFile,
+} from '../policy/index.js';
+import type { Abortable } from '../signal.js';
 import { resolveCheckpoint } from './checkpoint.js';
 import {
   type CheckpointState,
@@ -55,30 +62,39 @@ export interface Session {
   close(): void;
 }
 
-interface SessionOptions {
+interface SessionOptions extends Abortable {
   checkpoint?: string | undefined;
   backend?: VecEnvBackend | undefined;
   onEpisode?: ((episode: EpisodeRecord) => void) | undefined;
   film?: Film | undefined;
 }
 
-/** Makes the parts of a run, fresh or as a checkpoint has them. */
+/**
+ * Makes the parts of a run, fresh or as a checkpoint has them. What does not fit is refused before
+ * the policy's weights are read, which can take minutes.
+ *
+ * @throws the signal's reason; nothing is left open then
+ */
 export async function openSession(
   config: Config,
   runtime: Runtime,
   options: SessionOptions,
 ): Promise<Session> {
-  const policy = FrozenPolicy.load(runtime, resolveModelPath(config));
-  policy.checkFits(config);
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const folder = resolveModelPath(config);
+  const contract = readContract(folder);
+  refuseUnfit(contract, config);
   const numEnvs = config.env.train.total_num_envs;
-  const { cameras } = policy.metadata;
+  const { cameras } = contract;
   const backend =
     options.backend ?? (await createBackend(runtime, config, 'train', numEnvs, cameras));
   const close = () => {
     if (options.backend === undefined) backend.dispose?.();
   };
   try {
-    checkBackend(backend, numEnvs, policy);
+    checkBackend(backend, numEnvs, contract);
+    const policy = await FrozenPolicy.open(runtime, folder, { signal });
     return await makeSession({ config, runtime, policy, backend, close }, options);
   } catch (error) {
     close();
@@ -124,7 +140,7 @@ async function makeSession(
     onEpisode: options.onEpisode,
     close,
   };
-  if (options.checkpoint !== undefined) await restore(session, options.checkpoint);
+  if (options.checkpoint !== undefined) await restore(session, options.checkpoint, options);
   else startFrom(session);
   session.learner.publish(session.agent);
   return session;
@@ -138,7 +154,7 @@ function startFrom({ config, learner }: Session): void {
   learner.resetTarget();
 }
 
-async function restore(session: Session, checkpoint: string): Promise<void> {
+async function restore(session: Session, checkpoint: string, { signal }: Abortable): Promise<void> {
   const { learner, replay, envs, policy } = session;
   const state = readCheckpointState(checkpoint);
   refuseOtherPolicy(checkpoint, state, policy);
@@ -154,8 +170,8 @@ async function restore(session: Session, checkpoint: string): Promise<void> {
   learner.loadTarget(join(checkpoint, 'target.safetensors'));
   learner.loadOptimizer(join(checkpoint, 'optimizer.safetensors'));
   learner.updates = state.counters.updates;
-  await replay.load(join(checkpoint, 'replay'));
-  await envs.load(state.environments);
+  await replay.load(join(checkpoint, 'replay'), { signal });
+  await envs.load(state.environments, { signal });
   Object.assign(session.counters, state.counters);
   session.step = state.step;
   session.history = state.history.map((point) => {
@@ -166,8 +182,8 @@ async function restore(session: Session, checkpoint: string): Promise<void> {
 }
 
 /** A backend of the caller's has to be what the configuration and the policy say. */
-function checkBackend(backend: VecEnvBackend, numEnvs: number, policy: FrozenPolicy): void {
-  const { action_dim } = policy.metadata;
+function checkBackend(backend: VecEnvBackend, numEnvs: number, policy: PolicyContract): void {
+  const { action_dim } = policy;
   const envs = `set env.train.total_num_envs to ${backend.numEnvs}`;
   const actions = `name a policy of ${backend.actionDim} numbers an action: actor.model.model_path`;
   const differences = [

@@ -14,7 +14,10 @@ import { findSteered, readSteering, Steering, type SteeringFile } from './steeri
 export interface ActionChunk {
   /** Robot actions, un-normalised, row by row. */
   actions: Float32Array;
-  /** [horizon, action_dim], or [M, horizon, action_dim] where several noises were given. */
+  /**
+   * [horizon, action_dim], or [M, horizon, action_dim] where several noises were given. An agent
+   * chooses well if only the first `metadata.steering.chunk` actions run before it is asked again.
+   */
   shape: readonly number[];
   timedOut?: false;
 }
@@ -31,7 +34,7 @@ export interface PolicyLoadOptions {
 }
 
 interface CallOptions {
-  /** Euler steps of the flow, 1 to 1,000; those of training or the policy's own unless given. */
+  /** Euler steps of the flow, 1 to 1,000; `metadata.numSteps` unless given. */
   numSteps?: number;
   /** Of a steered policy: false draws from the agent's distribution; true, the default, its mean */
   deterministic?: boolean;
@@ -92,7 +95,7 @@ export class Policy implements ActingPolicy {
     private readonly seed: bigint,
     private readonly steering: Steering | null,
   ) {
-    this.metadata = metadataOf(frozen.metadata);
+    this.metadata = metadataOf(frozen.metadata, steering?.file ?? null);
   }
 
   /**
@@ -253,9 +256,9 @@ export class Policy implements ActingPolicy {
     rows: number,
     noise: readonly Noise[] | undefined,
     { numSteps, deterministic = true }: CallOptions,
-  ): { initial: PolicyNoise; numSteps: number | undefined; noises: number | null } {
+  ): { initial: PolicyNoise; numSteps: number; noises: number | null } {
     const { runtime, seed, steering } = this;
-    const steps = numSteps ?? (noise === undefined ? steering?.file.num_steps : null) ?? undefined;
+    const steps = numSteps ?? this.metadata.numSteps;
     if (noise === undefined && steering !== null) {
       return { initial: steering.noise(deterministic), numSteps: steps, noises: null };
     }

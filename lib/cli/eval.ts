@@ -143,10 +143,15 @@ export async function evaluateAloud(request: EvalRequest): Promise<EvaluationRes
   const { tellVideos, videosOf } = await import('./eval-videos.js');
   const { config, checkpoint, noise, repeats } = request;
   const videos = videosOf(request);
-  const result = await withPolicy(config, (opened) => {
+  const result = await withPolicy(config, async (opened) => {
     const { runtime, policy } = opened;
     const agent = checkpoint === null ? null : loadAgent(config, runtime, checkpoint, policy);
-    return evaluate({ ...opened, agent, noise, repeats, videos, onProgress: tellEpisodes() });
+    const onProgress = tellEpisodes();
+    try {
+      return await evaluate({ ...opened, agent, noise, repeats, videos, onProgress });
+    } finally {
+      agent?.dispose();
+    }
   });
   tellVideos(config, videos);
   return result;
@@ -167,7 +172,11 @@ export async function withPolicy<Result>(
   const { result, stopped } = await stoppable(
     async (signal) => {
       const policy = await FrozenPolicy.open(runtime, folder, { signal });
-      return evaluation({ config, runtime, policy, signal });
+      try {
+        return await evaluation({ config, runtime, policy, signal });
+      } finally {
+        policy.dispose();
+      }
     },
     STOPPING,
     () => 'there is no result: type the same command again',

@@ -118,9 +118,16 @@ export class Policy implements ActingPolicy {
     if (checkpoint === null || file === null) {
       return new Policy(runtime, frozen, seedOf(seed), null);
     }
-    refuseOther(frozen, frozenFolder, file);
-    const steering = new Steering(runtime, file, checkpoint);
-    return new Policy(runtime, frozen, seedOf(seed), steering);
+    let steering: Steering | undefined;
+    try {
+      refuseOther(frozen, frozenFolder, file);
+      steering = new Steering(runtime, file, checkpoint);
+      return new Policy(runtime, frozen, seedOf(seed), steering);
+    } catch (error) {
+      steering?.dispose();
+      frozen.dispose();
+      throw error;
+    }
   }
 
   /**
@@ -203,11 +210,16 @@ export class Policy implements ActingPolicy {
   /** Gives the weights back once no call is under way. Idempotent; later calls are errors. */
   dispose(): void {
     this.disposed = true;
-    if (this.calls === 0) this.frozen.dispose();
+    if (this.calls === 0) this.free();
   }
   /** `dispose`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  private free(): void {
+    this.frozen.dispose();
+    this.steering?.dispose();
   }
 
   private get chunkSize(): number {
@@ -247,7 +259,7 @@ export class Policy implements ActingPolicy {
       }));
     } finally {
       this.calls -= 1;
-      if (this.disposed && this.calls === 0) this.frozen.dispose();
+      if (this.disposed && this.calls === 0) this.free();
     }
   }
 

@@ -78,6 +78,7 @@ export async function train(request: TrainRequest): Promise<TrainSummary> {
   const resumed = request.resume === undefined ? null : resolveCheckpoint(request.resume);
   const run = resumed === null ? chooseRunFolder(config, request.runDir) : runOf(resumed);
   const changes = resumed === null ? [] : compareWithCheckpoint(config, resumed);
+  let { progress } = request;
   const videos = new RunVideos(config, run, (text) => progress.warn(text));
   const session = await openSession(config, runtime, {
     film: videos.training ?? undefined,
@@ -86,15 +87,21 @@ export async function train(request: TrainRequest): Promise<TrainSummary> {
     onEpisode: request.onEpisode,
     signal,
   });
-  if (resumed === null) createRunFolder(run, config, runtime);
   const { counters } = session;
-  makeFolder(join(run, 'checkpoints'));
-  const progress = withRunLog(request.progress, join(run, 'run.log'));
-  const log = RunLog.open(run, {
-    events: config.runner.logger.logger_backends.includes('tensorboard'),
-    resumeStep: resumed === null ? undefined : counters.globalSteps,
-  });
-  if (resumed !== null) goOn(session, resumed, changes, progress);
+  let log: RunLog;
+  try {
+    if (resumed === null) createRunFolder(run, config, runtime);
+    makeFolder(join(run, 'checkpoints'));
+    progress = withRunLog(request.progress, join(run, 'run.log'));
+    log = RunLog.open(run, {
+      events: config.runner.logger.logger_backends.includes('tensorboard'),
+      resumeStep: resumed === null ? undefined : counters.globalSteps,
+    });
+    if (resumed !== null) goOn(session, resumed, changes, progress);
+  } catch (error) {
+    session.close();
+    throw error;
+  }
 
   const total = totalSteps(config);
   const evaluates = request.backend === undefined;

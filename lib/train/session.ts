@@ -58,7 +58,7 @@ export interface Session {
   step: StepUnderWay;
   history: HistoryPoint[];
   onEpisode: ((episode: EpisodeRecord) => void) | undefined;
-  /** Ends the environments that were started for it; those of the caller go on. */
+  /** Disposes of all that was made for it, policy and replay included; a caller's backend goes on. */
   close(): void;
 }
 
@@ -87,25 +87,36 @@ export async function openSession(
   refuseUnfit(contract, config);
   const numEnvs = config.env.train.total_num_envs;
   const { cameras } = contract;
-  const backend =
-    options.backend ?? (await createBackend(runtime, config, 'train', numEnvs, cameras));
+  const made: { dispose?(): void }[] = [];
+  const own: Owner = (part) => {
+    made.push(part);
+    return part;
+  };
   const close = () => {
-    if (options.backend === undefined) backend.dispose?.();
+    for (const part of made.splice(0).reverse()) part.dispose?.();
   };
   try {
+    const backend =
+      options.backend ?? own(await createBackend(runtime, config, 'train', numEnvs, cameras));
     checkBackend(backend, numEnvs, contract);
-    const policy = await FrozenPolicy.open(runtime, folder, { signal });
-    return await makeSession({ config, runtime, policy, backend, close }, options);
+    const policy = own(await FrozenPolicy.open(runtime, folder, { signal }));
+    return await makeSession({ config, runtime, policy, backend, own, close }, options);
   } catch (error) {
     close();
     throw error;
   }
 }
 
-type Opened = Pick<Session, 'config' | 'runtime' | 'policy' | 'close'> & { backend: VecEnvBackend };
+/** Remembers what `close` is to dispose of; gives it back. */
+type Owner = <Part extends { dispose?(): void }>(part: Part) => Part;
+
+interface Opened extends Pick<Session, 'config' | 'runtime' | 'policy' | 'close'> {
+  backend: VecEnvBackend;
+  own: Owner;
+}
 
 async function makeSession(
-  { config, runtime, policy, backend, close }: Opened,
+  { config, runtime, policy, backend, own, close }: Opened,
   options: SessionOptions,
 ): Promise<Session> {
   const seed = BigInt(config.seed);
@@ -116,14 +127,16 @@ async function makeSession(
     configText: configToYaml(config),
     runtime,
     policy,
-    agent: new Agent(runtime, sizes, seed),
-    learner: new Learner(runtime, learnerSettings(config), seed),
-    replay: new Replay(
-      runtime,
-      sizes,
-      replayCapacity(config),
-      backend.numEnvs,
-      config.algorithm.replay_buffer.device === 'cuda' ? runtime.device : 'cpu',
+    agent: own(new Agent(runtime, sizes, seed)),
+    learner: own(new Learner(runtime, learnerSettings(config), seed)),
+    replay: own(
+      new Replay(
+        runtime,
+        sizes,
+        replayCapacity(config),
+        backend.numEnvs,
+        config.algorithm.replay_buffer.device === 'cuda' ? runtime.device : 'cpu',
+      ),
     ),
     envs: createEnvironments(runtime, config, 'train', backend, schedule, options.film),
     counters: {
@@ -252,7 +265,7 @@ function refuseOtherPolicy(
 }
 
 /**
- * An agent with a checkpoint's weights, for evaluation with `policy`.
+ * An agent with a checkpoint's weights, for evaluation with `policy`; the caller's to dispose of.
  *
  * @throws CheckpointError where the checkpoint is damaged, or was made with another policy
  */
@@ -266,8 +279,13 @@ export function loadAgent(
   const state = readCheckpointState(folder);
   refuseOtherPolicy(folder, state, policy);
   const agent = new Agent(runtime, networkSizes(config), BigInt(config.seed));
-  agent.load(join(folder, 'agent.safetensors'), state.counters.updates);
-  return agent;
+  try {
+    agent.load(join(folder, 'agent.safetensors'), state.counters.updates);
+    return agent;
+  } catch (error) {
+    agent.dispose();
+    throw error;
+  }
 }
 
 /** Rollouts that the replay holds, counting whole ones. */

@@ -91,7 +91,7 @@ export interface VecEnvBackend {
   saveState?(): Float64Array;
   /** Takes up what `saveState` gave. */
   loadState?(state: Float64Array): void;
-  /** Gives memory back and ends what runs beside this process; whoever made the backend calls it. */
+  /** Gives memory back, ends what runs beside this process; whoever made the backend calls it. */
   dispose?(): void;
 }
 
@@ -169,7 +169,8 @@ export class NativeBackend implements VecEnvBackend, Disposable {
   }
 
   /**
-   * Gives simulation and drawing contexts back once no call is under way. Idempotent; later calls are ERR_DSRL_DISPOSED errors.
+   * Gives simulation and drawing contexts back once no call is under way. Idempotent; later calls are
+   * ERR_DSRL_DISPOSED errors.
    */
   dispose(): void {
     this.#raw.dispose();

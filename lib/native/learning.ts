@@ -59,7 +59,8 @@ export class Agent implements Disposable {
   }
 
   /**
-   * Gives the weights back once no call is under way. Idempotent; later calls are ERR_DSRL_DISPOSED errors.
+   * Gives the weights back once no call is under way. Idempotent; later calls are
+   * ERR_DSRL_DISPOSED errors.
    */
   dispose(): void {
     this.raw.dispose();
@@ -147,7 +148,8 @@ export class Replay implements Disposable {
   }
 
   /**
-   * Gives the memory back once no call is under way. Idempotent; later calls are ERR_DSRL_DISPOSED errors.
+   * Gives the memory back once no call is under way. Idempotent; later calls are
+   * ERR_DSRL_DISPOSED errors.
    */
   dispose(): void {
     this.raw.dispose();
@@ -239,7 +241,8 @@ export class Learner implements Disposable {
   }
 
   /**
-   * Gives the weights and the thread back once no call is under way. Idempotent; later calls are ERR_DSRL_DISPOSED errors.
+   * Gives the weights and the thread back once no call is under way. Idempotent; later calls are
+   * ERR_DSRL_DISPOSED errors.
    */
   dispose(): void {
     this.#raw.dispose();

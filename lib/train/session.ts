@@ -58,7 +58,7 @@ export interface Session {
   step: StepUnderWay;
   history: HistoryPoint[];
   onEpisode: ((episode: EpisodeRecord) => void) | undefined;
-  /** Disposes of all that was made for it, policy and replay included; a caller's backend goes on. */
+  /** Disposes of all that was made for it, the policy too; a caller's backend goes on. */
   close(): void;
 }
 

@@ -38,7 +38,10 @@ export function startPolicyNode(
   signal: AbortSignal,
 ): void {
   const publish = ros.advertise<ActionMessage>('std_msgs/msg/Float32MultiArray', 'actions');
-  const [stateSize] = policy.metadata.observation.state.shape;
+  const { observation, actions, steering } = policy.metadata;
+  const [stateSize] = observation.state.shape;
+  // An agent was trained to choose anew after so many actions; without one the whole chunk runs.
+  const run = steering?.chunk ?? actions.shape[0];
   let joints: ArrayLike<number> | null = null;
   let isBusy = false;
 
@@ -55,7 +58,7 @@ export function startPolicyNode(
       const limits = { deadlineMs: DEADLINE_MS, signal };
       const answer = await policy.infer({ images, state, prompt }, limits);
       if (answer.timedOut) console.error(`no actions within ${DEADLINE_MS} ms`);
-      else publish(asMessage(answer.actions, answer.shape));
+      else publish(asMessage(answer.actions, run, actions.shape[1]));
     } catch (error) {
       // An error that left this function would end the process, as nobody waits for it.
       if (!signal.aborted) console.error(error);
@@ -65,11 +68,10 @@ export function startPolicyNode(
   });
 }
 
-function asMessage(actions: Float32Array, shape: readonly number[]): ActionMessage {
-  const [horizon = 0, size = 0] = shape.slice(-2);
+function asMessage(actions: Float32Array, run: number, size: number): ActionMessage {
   const dim = [
-    { label: 'step', size: horizon, stride: horizon * size },
+    { label: 'step', size: run, stride: run * size },
     { label: 'action', size, stride: size },
   ];
-  return { layout: { dim, data_offset: 0 }, data: Array.from(actions) };
+  return { layout: { dim, data_offset: 0 }, data: Array.from(actions.subarray(0, run * size)) };
 }

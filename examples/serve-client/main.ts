@@ -16,6 +16,8 @@ process.once('SIGINT', () => stop.abort());
 
 async function drive(policy: RemotePolicy): Promise<void> {
   console.log('serving', JSON.stringify(policy.metadata));
+  // A steered policy names how many actions of a chunk its agent was trained on.
+  const { action_chunk: run } = policy.metadata as { action_chunk?: number };
   let state = [0.5, 0.5, 0.4, Math.PI, 0, 0, 0.04, -0.04];
   for (let round = 1; round <= Number(rounds); round++) {
     const observation = { images: { main: photograph(round) }, state, prompt: 'tidy' };
@@ -27,8 +29,8 @@ async function drive(policy: RemotePolicy): Promise<void> {
     }
     const [horizon = 0, size = 0] = answer.shape;
     const took = Math.round(performance.now() - started);
-    console.log(`${horizon} actions of ${size} numbers in ${took} ms`);
-    // The arm would execute the chunk here; this one moves as the first action says.
+    console.log(`${run ?? horizon} actions of ${size} numbers in ${took} ms`);
+    // The arm would execute those here; this one moves as the first action says.
     state = state.map(
       (value, index) => value + (index < 3 ? 0.05 * (answer.actions[index] ?? 0) : 0),
     );

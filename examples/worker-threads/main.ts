@@ -8,6 +8,8 @@ import { Worker } from 'node:worker_threads';
 interface Chunk {
   actions: Float32Array;
   shape: readonly [number, number];
+  /** How many of the actions run. */
+  run: number;
 }
 
 const PERIOD_MS = 20; // 50 Hz
@@ -51,11 +53,11 @@ async function control(): Promise<void> {
   let due = performance.now();
   for (let step = 0; step < steps; step++) {
     worst = Math.max(worst, performance.now() - due);
-    const [horizon, size] = chunk.shape;
+    const [, size] = chunk.shape;
     const action = chunk.actions.subarray(used * size, (used + 1) * size);
     if (step === 0) console.log(`first action: ${Array.from(action, (value) => value.toFixed(2))}`);
     used += 1; // the arm would get `action` here
-    if (used === horizon) {
+    if (used === chunk.run) {
       chunk = await next;
       next = ask(step);
       used = 0;

@@ -14,6 +14,8 @@ parentPort?.on('message', async (observation: RobotObservation | null) => {
     return;
   }
   const { actions, shape } = await policy.infer(observation);
-  parentPort?.postMessage({ actions, shape });
+  // An agent was trained to choose anew after so many actions; without one the whole chunk runs.
+  const run = policy.metadata.steering?.chunk ?? shape[0];
+  parentPort?.postMessage({ actions, shape, run });
 });
 parentPort?.postMessage('ready');

@@ -40,7 +40,7 @@ export async function dryRun({ config, runDir, resume }: TrainPlan): Promise<num
     [
       'replay',
       `${count(replayCapacity(config))} transitions, ` +
-        `${(replayBytes(config) / 1e6).toFixed(1)} MB when full`,
+        `at most ${(replayBytes(config) / 1e6).toFixed(1)} MB, which is reserved at once`,
     ],
     ['training', `${count(totalSteps(config))} global steps`],
     ['run', folder],

@@ -145,10 +145,15 @@ export async function evaluateAloud(request: EvalRequest): Promise<EvaluationRes
   const { tellVideos, videosOf } = await import('./eval-videos.js');
   const { config, checkpoint, noise, repeats } = request;
   const videos = videosOf(request);
-  const result = await withPolicy(config, (opened) => {
+  const result = await withPolicy(config, async (opened) => {
     const { runtime, policy } = opened;
     const agent = checkpoint === null ? null : loadAgent(config, runtime, checkpoint, policy);
-    return evaluate({ ...opened, agent, noise, repeats, videos, onProgress: tellEpisodes() });
+    const onProgress = tellEpisodes();
+    try {
+      return await evaluate({ ...opened, agent, noise, repeats, videos, onProgress });
+    } finally {
+      agent?.dispose();
+    }
   });
   tellVideos(config, videos);
   return result;
@@ -161,13 +166,20 @@ export async function withPolicy<Result>(
 ): Promise<Result> {
   const { resolveModelPath } = await import('../config/index.js');
   const { createRuntime } = await import('../native/index.js');
-  const { FrozenPolicy } = await import('../policy/index.js');
+  const { FrozenPolicy, readContract, refuseUnfit } = await import('../policy/index.js');
   const { STOPPING, stoppable } = await import('./signals.js');
   const runtime = createRuntime({ device: config.device });
-  const policy = FrozenPolicy.load(runtime, resolveModelPath(config));
-  policy.checkFits(config);
+  const folder = resolveModelPath(config);
+  refuseUnfit(readContract(folder), config);
   const { result, stopped } = await stoppable(
-    (signal) => evaluation({ config, runtime, policy, signal }),
+    async (signal) => {
+      const policy = await FrozenPolicy.open(runtime, folder, { signal });
+      try {
+        return await evaluation({ config, runtime, policy, signal });
+      } finally {
+        policy.dispose();
+      }
+    },
     STOPPING,
     () => 'there is no result: type the same command again',
   );

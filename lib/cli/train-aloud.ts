@@ -14,8 +14,13 @@ export async function trainAloud(
 ): Promise<{ summary: TrainSummary; stopped: AbortedError | null }> {
   const shown = createProgress({ format, totalSteps: totalSteps(config) });
   let newest = resume;
+  let begun = false;
   const progress: Progress = {
     ...shown,
+    phase(name) {
+      begun ||= name !== 'setup';
+      shown.phase(name);
+    },
     checkpoint(path) {
       newest = path;
       shown.checkpoint(path);
@@ -24,7 +29,9 @@ export async function trainAloud(
   const tell: StopTellers = {
     first: (name) =>
       progress.warn(
-        `${name}: a checkpoint is written after this chunk or update; once more ends at once`,
+        begun
+          ? `${name}: a checkpoint is written after this chunk or update; once more ends at once`
+          : `${name}: stopping before the first step; once more ends at once`,
       ),
     second: (name) => {
       progress.warn(`${name}: ended at once, ${whatIsLost(newest)}`);
@@ -37,7 +44,9 @@ export async function trainAloud(
       (signal) => train({ config, runtime, progress, signal, runDir, resume }),
       tell,
       (summary) =>
-        summary === undefined ? '' : `to go on: dsrl-native train --resume ${summary.run}`,
+        summary === undefined
+          ? 'nothing was written: type the same command again'
+          : `to go on: dsrl-native train --resume ${summary.run}`,
     );
     const { columns = 80 } = process.stderr;
     const width = Math.min(columns, 100);

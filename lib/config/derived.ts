@@ -41,12 +41,16 @@ export function resetCount(env: EnvironmentConfig): number | null {
 }
 
 /**
- * Host bytes of a full replay: of each transition the frame (uint8; the next frame is another
- * transition's), two states, the noise, and eight numbers of bookkeeping.
+ * Bytes that a replay takes at most, and reserves at once (native/core/replay/replay.cc). A
+ * transition's next observation is mostly the first one of the transition behind it, and is stored
+ * once; where every episode is one chunk long none is. An observation is a frame (uint8) and a
+ * state; the pending ones of each environment come to them. A transition has the noise and 53 bytes
+ * of bookkeeping.
  */
 export function replayBytes(config: Config): number {
   const { dsrl_image_size, dsrl_state_dim, dsrl_action_noise_dim } = config.actor.model.openpi;
-  const frame = 3 * dsrl_image_size ** 2;
-  const numbers = 2 * dsrl_state_dim + dsrl_action_noise_dim + 8;
-  return replayCapacity(config) * (frame + 4 * numbers);
+  const observation = 3 * dsrl_image_size ** 2 + 4 * dsrl_state_dim;
+  const capacity = replayCapacity(config);
+  const observations = 2 * (capacity + config.env.train.total_num_envs);
+  return observations * observation + capacity * (4 * dsrl_action_noise_dim + 53);
 }

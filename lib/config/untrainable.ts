@@ -74,16 +74,20 @@ function refusePictures({ env }: Config, refuse: Refuse): void {
   }
 }
 
+/**
+ * All of the memory, not half of it: what a replay takes at most is twice what it takes where
+ * episodes are longer than a few chunks. Of a GPU's memory nothing is known before torch is loaded.
+ */
 function refuseReplay(config: Config, memory: number, refuse: Refuse): void {
   if (config.algorithm.replay_buffer.device !== 'cpu') return;
   const bytes = replayBytes(config);
-  if (bytes <= memory / 2) return;
+  if (bytes <= memory) return;
   const capacity = replayCapacity(config);
   const gigabytes = (value: number) => `${(value / 1e9).toFixed(1)} GB`;
-  const fitting = Math.floor((capacity * memory) / 2 / bytes);
+  const fitting = Math.floor((capacity * memory) / bytes);
   refuse(
-    `the replay needs ${capacity} transitions x ${Math.round(bytes / capacity)} bytes = ` +
-      `${gigabytes(bytes)}, more than half of this machine's ${gigabytes(memory)}`,
+    `the replay needs at most ${capacity} transitions x ${Math.round(bytes / capacity)} bytes = ` +
+      `${gigabytes(bytes)}, more than this machine's ${gigabytes(memory)}`,
     `type \`algorithm.replay_buffer.capacity=${fitting}\` or less`,
   );
 }

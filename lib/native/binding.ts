@@ -78,6 +78,7 @@ export interface RawAgent {
   ): Promise<RawTensor>;
   load(file: string, version: number): void;
   version(): number;
+  dispose(): void;
 }
 
 export interface RawReplay {
@@ -98,6 +99,7 @@ export interface RawReplay {
   capacity(): number;
   save(folder: string, previous: string): Promise<void>;
   load(folder: string): Promise<void>;
+  dispose(): void;
 }
 
 export interface RawLearner {
@@ -119,6 +121,7 @@ export interface RawLearner {
   resetTarget(): void;
   saveOptimizer(file: string): Promise<void>;
   loadOptimizer(file: string): void;
+  dispose(): void;
 }
 
 export interface RawPolicySpec {
@@ -246,6 +249,7 @@ export interface RawVecEnv {
   expertStep(errands: Int32Array): { actions: RawTensor; phases: Int32Array };
   saveState(): Float64Array;
   loadState(state: Float64Array): void;
+  dispose(): void;
 }
 
 export interface Binding {

@@ -91,12 +91,12 @@ export interface VecEnvBackend {
   saveState?(): Float64Array;
   /** Takes up what `saveState` gave. */
   loadState?(state: Float64Array): void;
-  /** Ends what runs beside this process; whoever started the backend calls it. */
+  /** Gives memory back, ends what runs beside this process; whoever made the backend calls it. */
   dispose?(): void;
 }
 
 /** A backend of the native side (core/env), named by its kind. */
-export class NativeBackend implements VecEnvBackend {
+export class NativeBackend implements VecEnvBackend, Disposable {
   readonly #raw: RawVecEnv;
 
   constructor(runtime: Runtime, kind: string, options: Record<string, unknown>) {
@@ -104,16 +104,16 @@ export class NativeBackend implements VecEnvBackend {
   }
 
   get numEnvs(): number {
-    return this.#raw.numEnvs();
+    return translate(() => this.#raw.numEnvs());
   }
   get numTasks(): number {
-    return this.#raw.numTasks();
+    return translate(() => this.#raw.numTasks());
   }
   get numTrials(): number {
-    return this.#raw.numTrials();
+    return translate(() => this.#raw.numTrials());
   }
   get actionDim(): number {
-    return this.#raw.actionDim();
+    return translate(() => this.#raw.actionDim());
   }
   /** Puts one environment at the start of a trial. */
   restore(env: number, task: number, trial: number): void {
@@ -166,6 +166,18 @@ export class NativeBackend implements VecEnvBackend {
   /** Takes up what `saveState` gave. */
   loadState(state: Float64Array): void {
     translate(() => this.#raw.loadState(state));
+  }
+
+  /**
+   * Gives simulation and drawing contexts back once no call is under way. Idempotent; later calls are
+   * ERR_DSRL_DISPOSED errors.
+   */
+  dispose(): void {
+    this.#raw.dispose();
+  }
+  /** `dispose`, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }
 

@@ -106,6 +106,12 @@ function toDsrlError(error: unknown): unknown {
       cause: error,
     });
   }
+  if (code === 'ERR_DSRL_DISPOSED') {
+    return new UsageError(code, message, {
+      hint: 'make another, or dispose of it behind the last call',
+      cause: error,
+    });
+  }
   if (code === 'ERR_DSRL_WRONG_THREAD') {
     return new UsageError(code, message, {
       hint: 'send what read() gives, or a SharedArrayBuffer, and make the tensor in this thread',

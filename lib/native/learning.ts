@@ -27,7 +27,7 @@ export interface ActOptions extends Abortable {
 }
 
 /** The acting agent: its own copy of the actor, stamped with the learner's version. */
-export class Agent {
+export class Agent implements Disposable {
   /** @internal */
   readonly raw: RawAgent;
 
@@ -55,7 +55,19 @@ export class Agent {
   }
 
   get version(): number {
-    return this.raw.version();
+    return translate(() => this.raw.version());
+  }
+
+  /**
+   * Gives the weights back once no call is under way. Idempotent; later calls are
+   * ERR_DSRL_DISPOSED errors.
+   */
+  dispose(): void {
+    this.raw.dispose();
+  }
+  /** `dispose`, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }
 
@@ -79,7 +91,7 @@ export interface ReplayRows {
 }
 
 /** The newest transitions, observations stored once in uint8. */
-export class Replay {
+export class Replay implements Disposable {
   /** @internal */
   readonly raw: RawReplay;
 
@@ -116,14 +128,14 @@ export class Replay {
 
   /** Transitions held. */
   get size(): number {
-    return this.raw.size();
+    return translate(() => this.raw.size());
   }
   /** Transitions ever appended. */
   get total(): number {
-    return this.raw.total();
+    return translate(() => this.raw.total());
   }
   get capacity(): number {
-    return this.raw.capacity();
+    return translate(() => this.raw.capacity());
   }
 
   /**
@@ -141,6 +153,18 @@ export class Replay {
   load(folder: string, { signal }: Abortable = {}): Promise<void> {
     return abortable(signal, () => translateAsync(() => this.raw.load(folder)));
   }
+
+  /**
+   * Gives the memory back once no call is under way. Idempotent; later calls are
+   * ERR_DSRL_DISPOSED errors.
+   */
+  dispose(): void {
+    this.raw.dispose();
+  }
+  /** `dispose`, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 /**
@@ -148,7 +172,7 @@ export class Replay {
  * a native thread of its own, in the order of the calls. But for updates none can be stopped
  * within: an abort rejects once the call is done, and a file that it wrote is whole.
  */
-export class Learner {
+export class Learner implements Disposable {
   readonly #raw: RawLearner;
 
   constructor(runtime: Runtime, settings: LearnerSettings, seed: bigint) {
@@ -182,13 +206,13 @@ export class Learner {
   }
   /** Updates made so far. */
   get updates(): number {
-    return this.#raw.updates();
+    return translate(() => this.#raw.updates());
   }
   set updates(count: number) {
     translate(() => this.#raw.setUpdates(count));
   }
   get parameterCounts(): { actor: number; critic: number; heads: number } {
-    return this.#raw.parameterCounts();
+    return translate(() => this.#raw.parameterCounts());
   }
   /** One update on the tensors of a file, at once (`debug replay-updates`). */
   updateFromFile(file: string): UpdateRow {
@@ -221,5 +245,17 @@ export class Learner {
   /** Reads what `saveOptimizer` wrote. */
   loadOptimizer(file: string): void {
     translate(() => this.#raw.loadOptimizer(file));
+  }
+
+  /**
+   * Gives the weights and the thread back once no call is under way. Idempotent; later calls are
+   * ERR_DSRL_DISPOSED errors.
+   */
+  dispose(): void {
+    this.#raw.dispose();
+  }
+  /** `dispose`, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }

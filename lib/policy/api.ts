@@ -14,7 +14,10 @@ import { findSteered, readSteering, Steering, type SteeringFile } from './steeri
 export interface ActionChunk {
   /** Robot actions, un-normalised, row by row. */
   actions: Float32Array;
-  /** [horizon, action_dim], or [M, horizon, action_dim] where several noises were given. */
+  /**
+   * [horizon, action_dim], or [M, horizon, action_dim] where several noises were given. An agent
+   * chooses well if only the first `metadata.steering.chunk` actions run before it is asked again.
+   */
   shape: readonly number[];
   timedOut?: false;
 }
@@ -31,7 +34,7 @@ export interface PolicyLoadOptions {
 }
 
 interface CallOptions {
-  /** Euler steps of the flow, 1 to 1,000; those of training or the policy's own unless given. */
+  /** Euler steps of the flow, 1 to 1,000; `metadata.numSteps` unless given. */
   numSteps?: number;
   /** Of a steered policy: false draws from the agent's distribution; true, the default, its mean */
   deterministic?: boolean;
@@ -92,7 +95,7 @@ export class Policy implements ActingPolicy {
     private readonly seed: bigint,
     private readonly steering: Steering | null,
   ) {
-    this.metadata = metadataOf(frozen.metadata);
+    this.metadata = metadataOf(frozen.metadata, steering?.file ?? null);
   }
 
   /**
@@ -117,9 +120,16 @@ export class Policy implements ActingPolicy {
     if (checkpoint === null || file === null) {
       return new Policy(runtime, frozen, seedOf(seed), null);
     }
-    refuseOther(frozen, frozenFolder, file);
-    const steering = new Steering(runtime, file, checkpoint);
-    return new Policy(runtime, frozen, seedOf(seed), steering);
+    let steering: Steering | undefined;
+    try {
+      refuseOther(frozen, frozenFolder, file);
+      steering = new Steering(runtime, file, checkpoint);
+      return new Policy(runtime, frozen, seedOf(seed), steering);
+    } catch (error) {
+      steering?.dispose();
+      frozen.dispose();
+      throw error;
+    }
   }
 
   /**
@@ -202,11 +212,16 @@ export class Policy implements ActingPolicy {
   /** Gives the weights back once no call is under way. Idempotent; later calls are errors. */
   dispose(): void {
     this.disposed = true;
-    if (this.calls === 0) this.frozen.dispose();
+    if (this.calls === 0) this.free();
   }
   /** `dispose`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  private free(): void {
+    this.frozen.dispose();
+    this.steering?.dispose();
   }
 
   private get chunkSize(): number {
@@ -246,7 +261,7 @@ export class Policy implements ActingPolicy {
       }));
     } finally {
       this.calls -= 1;
-      if (this.disposed && this.calls === 0) this.frozen.dispose();
+      if (this.disposed && this.calls === 0) this.free();
     }
   }
 
@@ -255,9 +270,9 @@ export class Policy implements ActingPolicy {
     rows: number,
     noise: readonly Noise[] | undefined,
     { numSteps, deterministic = true }: CallOptions,
-  ): { initial: PolicyNoise; numSteps: number | undefined; noises: number | null } {
+  ): { initial: PolicyNoise; numSteps: number; noises: number | null } {
     const { runtime, seed, steering } = this;
-    const steps = numSteps ?? (noise === undefined ? steering?.file.num_steps : null) ?? undefined;
+    const steps = numSteps ?? this.metadata.numSteps;
     if (noise === undefined && steering !== null) {
       return { initial: steering.noise(deterministic), numSteps: steps, noises: null };
     }

@@ -8,11 +8,12 @@ export {
 } from './api.js';
 export { readContract } from './artefact.js';
 export type { PolicyContract } from './contract.js';
+export { type PolicyNeeds, refuseUnfit } from './fits.js';
 export type { PolicyMetadata } from './metadata.js';
 export type { Noise } from './noise.js';
 export type { PolicyObservation } from './observation.js';
 export type { Picture, SizedPicture } from './pictures.js';
-export { FrozenPolicy, type PolicyNeeds } from './policy.js';
+export { FrozenPolicy } from './policy.js';
 export { recordPrompts } from './record-prompts.js';
 export type { RobotObservation } from './robot-observation.js';
 export { type SteeringFile, writeSteering } from './steering.js';

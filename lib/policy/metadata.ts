@@ -1,4 +1,5 @@
 import type { PolicyContract } from './contract.js';
+import type { SteeringFile } from './steering.js';
 
 /**
  * What goes into a policy and what comes out, for a program that prepares the one for the other.
@@ -22,8 +23,17 @@ export interface PolicyMetadata {
   readonly actions: { readonly dtype: 'float32'; readonly shape: readonly [number, number] };
   /** The initial noise of the flow. */
   readonly noise: { readonly dtype: 'float32'; readonly shape: readonly [number, number] };
-  /** Euler steps of the flow unless a call says otherwise. */
+  /** Euler steps of the flow unless a call says otherwise; of a steered policy the training's. */
   readonly numSteps: number;
+  /** What a run's or checkpoint's agent was trained on; null: a frozen policy alone. */
+  readonly steering: {
+    /** Actions of a chunk, the first ones, that run before the agent chooses anew. */
+    readonly chunk: number;
+    /** Euler steps of the flow. */
+    readonly numSteps: number;
+    /** Updates that the agent has behind it. */
+    readonly version: number;
+  } | null;
   /** Statistics that the state is normalised with, and the actions un-normalised. */
   readonly normalization: PolicyContract['normalization'];
   /** Which numbers of an action are offsets that the policy adds to the raw state; null: none. */
@@ -31,8 +41,9 @@ export interface PolicyMetadata {
   readonly precision: PolicyContract['precision'];
 }
 
-export function metadataOf(contract: PolicyContract): PolicyMetadata {
+export function metadataOf(contract: PolicyContract, agent: SteeringFile | null): PolicyMetadata {
   const { cameras, image_resize, image_size, horizon } = contract;
+  const numSteps = agent?.num_steps ?? contract.num_steps;
   const side = image_resize === 'none' ? image_size : null;
   const picture = { dtype: 'uint8', shape: [side, side, 3] } as const;
   return {
@@ -46,7 +57,8 @@ export function metadataOf(contract: PolicyContract): PolicyMetadata {
     },
     actions: { dtype: 'float32', shape: [horizon, contract.action_dim] },
     noise: { dtype: 'float32', shape: [horizon, contract.noise_dim] },
-    numSteps: contract.num_steps,
+    numSteps,
+    steering: agent && { chunk: agent.chunk, numSteps, version: agent.version },
     normalization: contract.normalization,
     deltaActions: contract.delta_action_mask,
     precision: contract.precision,

@@ -84,6 +84,10 @@ export class Steering {
     this.agent.load(join(checkpoint, 'agent.safetensors'), file.version);
   }
 
+  dispose(): void {
+    this.agent.dispose();
+  }
+
   /** The noise of the next call; sampled draws differ from call to call. */
   noise(deterministic: boolean): AgentNoise {
     return { agent: this.agent, step: this.step++, deterministic };

@@ -18,6 +18,8 @@ export interface ServablePolicy {
       readonly imageSize?: number;
     };
     readonly actions: { readonly shape: readonly [number, number] };
+    /** Actions of a chunk that are to run before the next request, which clients are told. */
+    readonly steering?: { readonly chunk: number } | null;
   };
   /**
    * One chunk of actions for each observation, in their order; `anySize`: of pictures. Aborted when
@@ -39,12 +41,13 @@ export function policyService(
   keys: ObservationKeys = policy.metadata.observation.keys ??
     liberoKeys(Object.keys(policy.metadata.observation.images)),
 ): Service<Observation> {
-  const { name, observation, actions } = policy.metadata;
+  const { name, observation, actions, steering } = policy.metadata;
   const [horizon, actionDim] = actions.shape;
   return {
     metadata: {
       name,
       action_horizon: horizon,
+      ...(steering && { action_chunk: steering.chunk }),
       action_dim: actionDim,
       state_dim: observation.state.shape[0],
       ...(observation.imageSize !== undefined && { image_size: observation.imageSize }),

@@ -54,7 +54,11 @@ export class RemotePolicy implements ActingPolicy {
     return new RemotePolicy(client, options.keys);
   }
 
-  /** What the server said of itself. */
+  /**
+   * What the server said of itself. This package's says `name`, `action_horizon` and `action_dim`,
+   * `state_dim`, `image_size`, `keys`, and of a steered policy `action_chunk`: how many actions of
+   * a chunk its agent was trained to run before the next request.
+   */
   get metadata(): Packable {
     return this.client.metadata;
   }

@@ -35,7 +35,9 @@ export interface TrainRequest {
   /**
    * Aborted: training stops at the next border of a chunk or an update, writes a checkpoint of
    * exactly that moment (the global step under way included), and `train` returns. A run that is
-   * resumed from it ends in the same bits as one that was never stopped.
+   * resumed from it ends in the same bits as one that was never stopped. Aborted before the policy
+   * is open and a checkpoint restored: `train` rejects with the signal's reason, and neither has a
+   * new run begun nor has the resumed one changed.
    */
   signal?: AbortSignal | undefined;
   progress: Progress;
@@ -76,22 +78,30 @@ export async function train(request: TrainRequest): Promise<TrainSummary> {
   const resumed = request.resume === undefined ? null : resolveCheckpoint(request.resume);
   const run = resumed === null ? chooseRunFolder(config, request.runDir) : runOf(resumed);
   const changes = resumed === null ? [] : compareWithCheckpoint(config, resumed);
+  let { progress } = request;
   const videos = new RunVideos(config, run, (text) => progress.warn(text));
   const session = await openSession(config, runtime, {
     film: videos.training ?? undefined,
     checkpoint: resumed ?? undefined,
     backend: request.backend,
     onEpisode: request.onEpisode,
+    signal,
   });
-  if (resumed === null) createRunFolder(run, config, runtime);
   const { counters } = session;
-  makeFolder(join(run, 'checkpoints'));
-  const progress = withRunLog(request.progress, join(run, 'run.log'));
-  const log = RunLog.open(run, {
-    events: config.runner.logger.logger_backends.includes('tensorboard'),
-    resumeStep: resumed === null ? undefined : counters.globalSteps,
-  });
-  if (resumed !== null) goOn(session, resumed, changes, progress);
+  let log: RunLog;
+  try {
+    if (resumed === null) createRunFolder(run, config, runtime);
+    makeFolder(join(run, 'checkpoints'));
+    progress = withRunLog(request.progress, join(run, 'run.log'));
+    log = RunLog.open(run, {
+      events: config.runner.logger.logger_backends.includes('tensorboard'),
+      resumeStep: resumed === null ? undefined : counters.globalSteps,
+    });
+    if (resumed !== null) goOn(session, resumed, changes, progress);
+  } catch (error) {
+    session.close();
+    throw error;
+  }
 
   const total = totalSteps(config);
   const evaluates = request.backend === undefined;

@@ -9,7 +9,14 @@ import {
 import type { Environments, EpisodeRecord, Film } from '../envs/index.js';
 import { CheckpointError, UsageError } from '../errors.js';
 import { Agent, Learner, Replay, type Runtime, type VecEnvBackend } from '../native/index.js';
-import { FrozenPolicy, type SteeringFile } from '../policy/index.js';
+import {
+  FrozenPolicy,
+  type PolicyContract,
+  readContract,
+  refuseUnfit,
+  type SteeringFile,
+} from '../policy/index.js';
+import type { Abortable } from '../signal.js';
 import { resolveCheckpoint } from './checkpoint.js';
 import {
   type CheckpointState,
@@ -51,45 +58,65 @@ export interface Session {
   step: StepUnderWay;
   history: HistoryPoint[];
   onEpisode: ((episode: EpisodeRecord) => void) | undefined;
-  /** Ends the environments that were started for it; those of the caller go on. */
+  /** Disposes of all that was made for it, the policy too; a caller's backend goes on. */
   close(): void;
 }
 
-interface SessionOptions {
+interface SessionOptions extends Abortable {
   checkpoint?: string | undefined;
   backend?: VecEnvBackend | undefined;
   onEpisode?: ((episode: EpisodeRecord) => void) | undefined;
   film?: Film | undefined;
 }
 
-/** Makes the parts of a run, fresh or as a checkpoint has them. */
+/**
+ * Makes the parts of a run, fresh or as a checkpoint has them. What does not fit is refused before
+ * the policy's weights are read, which can take minutes.
+ *
+ * @throws the signal's reason; nothing is left open then
+ */
 export async function openSession(
   config: Config,
   runtime: Runtime,
   options: SessionOptions,
 ): Promise<Session> {
-  const policy = FrozenPolicy.load(runtime, resolveModelPath(config));
-  policy.checkFits(config);
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const folder = resolveModelPath(config);
+  const contract = readContract(folder);
+  refuseUnfit(contract, config);
   const numEnvs = config.env.train.total_num_envs;
-  const { cameras } = policy.metadata;
-  const backend =
-    options.backend ?? (await createBackend(runtime, config, 'train', numEnvs, cameras));
+  const { cameras } = contract;
+  const made: { dispose?(): void }[] = [];
+  const own: Owner = (part) => {
+    made.push(part);
+    return part;
+  };
   const close = () => {
-    if (options.backend === undefined) backend.dispose?.();
+    for (const part of made.splice(0).reverse()) part.dispose?.();
   };
   try {
-    checkBackend(backend, numEnvs, policy);
-    return await makeSession({ config, runtime, policy, backend, close }, options);
+    const backend =
+      options.backend ?? own(await createBackend(runtime, config, 'train', numEnvs, cameras));
+    checkBackend(backend, numEnvs, contract);
+    const policy = own(await FrozenPolicy.open(runtime, folder, { signal }));
+    return await makeSession({ config, runtime, policy, backend, own, close }, options);
   } catch (error) {
     close();
     throw error;
   }
 }
 
-type Opened = Pick<Session, 'config' | 'runtime' | 'policy' | 'close'> & { backend: VecEnvBackend };
+/** Remembers what `close` is to dispose of; gives it back. */
+type Owner = <Part extends { dispose?(): void }>(part: Part) => Part;
+
+interface Opened extends Pick<Session, 'config' | 'runtime' | 'policy' | 'close'> {
+  backend: VecEnvBackend;
+  own: Owner;
+}
 
 async function makeSession(
-  { config, runtime, policy, backend, close }: Opened,
+  { config, runtime, policy, backend, own, close }: Opened,
   options: SessionOptions,
 ): Promise<Session> {
   const seed = BigInt(config.seed);
@@ -100,14 +127,16 @@ async function makeSession(
     configText: configToYaml(config),
     runtime,
     policy,
-    agent: new Agent(runtime, sizes, seed),
-    learner: new Learner(runtime, learnerSettings(config), seed),
-    replay: new Replay(
-      runtime,
-      sizes,
-      replayCapacity(config),
-      backend.numEnvs,
-      config.algorithm.replay_buffer.device === 'cuda' ? runtime.device : 'cpu',
+    agent: own(new Agent(runtime, sizes, seed)),
+    learner: own(new Learner(runtime, learnerSettings(config), seed)),
+    replay: own(
+      new Replay(
+        runtime,
+        sizes,
+        replayCapacity(config),
+        backend.numEnvs,
+        config.algorithm.replay_buffer.device === 'cuda' ? runtime.device : 'cpu',
+      ),
     ),
     envs: createEnvironments(runtime, config, 'train', backend, schedule, options.film),
     counters: {
@@ -124,7 +153,7 @@ async function makeSession(
     onEpisode: options.onEpisode,
     close,
   };
-  if (options.checkpoint !== undefined) await restore(session, options.checkpoint);
+  if (options.checkpoint !== undefined) await restore(session, options.checkpoint, options);
   else startFrom(session);
   session.learner.publish(session.agent);
   return session;
@@ -138,7 +167,7 @@ function startFrom({ config, learner }: Session): void {
   learner.resetTarget();
 }
 
-async function restore(session: Session, checkpoint: string): Promise<void> {
+async function restore(session: Session, checkpoint: string, { signal }: Abortable): Promise<void> {
   const { learner, replay, envs, policy } = session;
   const state = readCheckpointState(checkpoint);
   refuseOtherPolicy(checkpoint, state, policy);
@@ -154,8 +183,8 @@ async function restore(session: Session, checkpoint: string): Promise<void> {
   learner.loadTarget(join(checkpoint, 'target.safetensors'));
   learner.loadOptimizer(join(checkpoint, 'optimizer.safetensors'));
   learner.updates = state.counters.updates;
-  await replay.load(join(checkpoint, 'replay'));
-  await envs.load(state.environments);
+  await replay.load(join(checkpoint, 'replay'), { signal });
+  await envs.load(state.environments, { signal });
   Object.assign(session.counters, state.counters);
   session.step = state.step;
   session.history = state.history.map((point) => {
@@ -166,8 +195,8 @@ async function restore(session: Session, checkpoint: string): Promise<void> {
 }
 
 /** A backend of the caller's has to be what the configuration and the policy say. */
-function checkBackend(backend: VecEnvBackend, numEnvs: number, policy: FrozenPolicy): void {
-  const { action_dim } = policy.metadata;
+function checkBackend(backend: VecEnvBackend, numEnvs: number, policy: PolicyContract): void {
+  const { action_dim } = policy;
   const envs = `set env.train.total_num_envs to ${backend.numEnvs}`;
   const actions = `name a policy of ${backend.actionDim} numbers an action: actor.model.model_path`;
   const differences = [
@@ -236,7 +265,7 @@ function refuseOtherPolicy(
 }
 
 /**
- * An agent with a checkpoint's weights, for evaluation with `policy`.
+ * An agent with a checkpoint's weights, for evaluation with `policy`; the caller's to dispose of.
  *
  * @throws CheckpointError where the checkpoint is damaged, or was made with another policy
  */
@@ -250,8 +279,13 @@ export function loadAgent(
   const state = readCheckpointState(folder);
   refuseOtherPolicy(folder, state, policy);
   const agent = new Agent(runtime, networkSizes(config), BigInt(config.seed));
-  agent.load(join(folder, 'agent.safetensors'), state.counters.updates);
-  return agent;
+  try {
+    agent.load(join(folder, 'agent.safetensors'), state.counters.updates);
+    return agent;
+  } catch (error) {
+    agent.dispose();
+    throw error;
+  }
 }
 
 /** Rollouts that the replay holds, counting whole ones. */

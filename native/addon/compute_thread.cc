@@ -116,6 +116,10 @@ Napi::Value ComputeThread::run_or_wait(const Napi::Value& waits, Work work) {
   return run(env, std::move(work));
 }
 
+bool ComputeThread::idle() const {
+  return queue_->pending == 0;
+}
+
 void ComputeThread::enqueue(std::unique_ptr<Job> job) {
   {
     const std::lock_guard<std::mutex> lock(queue_->mutex);

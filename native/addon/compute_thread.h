@@ -49,6 +49,9 @@ class ComputeThread {
   void cancel() { cancelled_->store(true); }
   std::shared_ptr<std::atomic<bool>> cancelled() const { return cancelled_; }
 
+  /// Whether every promise of run() has settled.
+  bool idle() const;
+
   /// Cancels, lets the running job reach a safe point, and joins. Queued jobs are dropped.
   void stop();
 

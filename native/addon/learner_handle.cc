@@ -42,14 +42,15 @@ void AgentHandle::Register(Napi::Env env, Napi::Object exports) {
   exports.Set("Agent", DefineClass(env, "Agent",
                                    {InstanceMethod("act", &AgentHandle::Act),
                                     InstanceMethod("load", &AgentHandle::Load),
-                                    InstanceMethod("version", &AgentHandle::Version)}));
+                                    InstanceMethod("version", &AgentHandle::Version),
+                                    InstanceMethod("dispose", &AgentHandle::Dispose)}));
 }
 
 AgentHandle::AgentHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<AgentHandle>(info) {
   guarded(info.Env(), [&] {
     napi_type_tag_object(info.Env(), info.This(), &kTag);
-    agent_ = std::make_shared<Agent>(network_config(info[0].As<Napi::Object>()),
-                                     seed_argument(info[1]), device_argument(info[2]));
+    agent_.hold(std::make_shared<Agent>(network_config(info[0].As<Napi::Object>()),
+                                        seed_argument(info[1]), device_argument(info[2])));
   });
 }
 
@@ -59,7 +60,7 @@ Napi::Value AgentHandle::Act(const Napi::CallbackInfo& info) {
     const at::Tensor states = tensor_argument(info[1], "states");
     const int64_t step = info[2].As<Napi::Number>().Int64Value();
     const bool deterministic = info[3].ToBoolean().Value();
-    const Work act = [agent = agent_, frames, states, step, deterministic]() -> MakeValue {
+    const Work act = [agent = agent(), frames, states, step, deterministic]() -> MakeValue {
       const at::Tensor noise = agent->act(frames, states, step, deterministic);
       return [noise](Napi::Env env) -> Napi::Value { return TensorHandle::wrap(env, noise); };
     };
@@ -69,13 +70,19 @@ Napi::Value AgentHandle::Act(const Napi::CallbackInfo& info) {
 
 void AgentHandle::Load(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {
-    load_acting_agent(*agent_, info[0].As<Napi::String>().Utf8Value(),
+    load_acting_agent(*agent(), info[0].As<Napi::String>().Utf8Value(),
                       info[1].As<Napi::Number>().Int64Value());
   });
 }
 
 Napi::Value AgentHandle::Version(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(agent_->version()));
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    return Napi::Number::New(info.Env(), static_cast<double>(agent()->version()));
+  });
+}
+
+void AgentHandle::Dispose(const Napi::CallbackInfo&) {
+  agent_.dispose();
 }
 
 void ReplayHandle::Register(Napi::Env env, Napi::Object exports) {
@@ -85,15 +92,16 @@ void ReplayHandle::Register(Napi::Env env, Napi::Object exports) {
                                      InstanceMethod("total", &ReplayHandle::Total),
                                      InstanceMethod("capacity", &ReplayHandle::Capacity),
                                      InstanceMethod("save", &ReplayHandle::Save),
-                                     InstanceMethod("load", &ReplayHandle::Load)}));
+                                     InstanceMethod("load", &ReplayHandle::Load),
+                                     InstanceMethod("dispose", &ReplayHandle::Dispose)}));
 }
 
 ReplayHandle::ReplayHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ReplayHandle>(info) {
   guarded(info.Env(), [&] {
     napi_type_tag_object(info.Env(), info.This(), &kTag);
-    replay_ = std::make_shared<Shared<Replay>>(
+    replay_.hold(std::make_shared<Shared<Replay>>(
         network_config(info[0].As<Napi::Object>()), info[1].As<Napi::Number>().Int64Value(),
-        info[2].As<Napi::Number>().Int64Value(), device_argument(info[3]));
+        info[2].As<Napi::Number>().Int64Value(), device_argument(info[3])));
   });
 }
 
@@ -111,19 +119,25 @@ void ReplayHandle::Append(const Napi::CallbackInfo& info) {
     rows.terminated = copied<uint8_t>(object.Get("terminated"), napi_uint8_array, "terminated");
     rows.active = copied<uint8_t>(object.Get("active"), napi_uint8_array, "active");
     rows.version = object.Get("version").As<Napi::Number>().Int64Value();
-    const auto lock = claim(*replay_, "replay");
-    replay_->object.append(rows);
+    const auto lock = claim(*replay(), "replay");
+    replay()->object.append(rows);
   });
 }
 
 Napi::Value ReplayHandle::Size(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(replay_->object.size()));
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    return Napi::Number::New(info.Env(), static_cast<double>(replay()->object.size()));
+  });
 }
 Napi::Value ReplayHandle::Total(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(replay_->object.total()));
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    return Napi::Number::New(info.Env(), static_cast<double>(replay()->object.total()));
+  });
 }
 Napi::Value ReplayHandle::Capacity(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(replay_->object.capacity()));
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    return Napi::Number::New(info.Env(), static_cast<double>(replay()->object.capacity()));
+  });
 }
 
 Napi::Value ReplayHandle::Save(const Napi::CallbackInfo& info) {
@@ -132,7 +146,7 @@ Napi::Value ReplayHandle::Save(const Napi::CallbackInfo& info) {
     const std::string previous = info[1].As<Napi::String>().Utf8Value();
     return Environment::of(info.Env())
         .inference(info.Env())
-        .run(info.Env(), [replay = replay_, folder, previous]() -> MakeValue {
+        .run(info.Env(), [replay = replay(), folder, previous]() -> MakeValue {
           const auto lock = claim(*replay, "replay");
           replay->object.save(folder, previous);
           return [](Napi::Env env) { return env.Undefined(); };
@@ -145,12 +159,16 @@ Napi::Value ReplayHandle::Load(const Napi::CallbackInfo& info) {
     const std::string folder = info[0].As<Napi::String>().Utf8Value();
     return Environment::of(info.Env())
         .inference(info.Env())
-        .run(info.Env(), [replay = replay_, folder]() -> MakeValue {
+        .run(info.Env(), [replay = replay(), folder]() -> MakeValue {
           const auto lock = claim(*replay, "replay");
           replay->object.load(folder);
           return [](Napi::Env env) { return env.Undefined(); };
         });
   });
+}
+
+void ReplayHandle::Dispose(const Napi::CallbackInfo&) {
+  replay_.dispose();
 }
 
 void LearnerHandle::Register(Napi::Env env, Napi::Object exports) {
@@ -171,14 +189,16 @@ void LearnerHandle::Register(Napi::Env env, Napi::Object exports) {
            InstanceMethod("saveOptimizer", &Handle::Save<save_optimizer>),
            InstanceMethod("loadAgent", &Handle::Load<load_agent>),
            InstanceMethod("loadTarget", &Handle::Load<load_target>),
-           InstanceMethod("loadOptimizer", &Handle::Load<load_optimizer>)}));
+           InstanceMethod("loadOptimizer", &Handle::Load<load_optimizer>),
+           InstanceMethod("dispose", &Handle::Dispose)}));
 }
 
 LearnerHandle::LearnerHandle(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<LearnerHandle>(info) {
   guarded(info.Env(), [&] {
-    learner_ = std::make_shared<Shared<Learner>>(learner_config(info[0].As<Napi::Object>()),
-                                                 seed_argument(info[1]), device_argument(info[2]));
+    learner_.hold(std::make_shared<Shared<Learner>>(learner_config(info[0].As<Napi::Object>()),
+                                                    seed_argument(info[1]),
+                                                    device_argument(info[2])));
   });
 }
 
@@ -190,10 +210,11 @@ ComputeThread& LearnerHandle::thread(Napi::Env env) {
 Napi::Value LearnerHandle::Update(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const int64_t count = info[0].As<Napi::Number>().Int64Value();
+    const auto learner = learner_.get();
     const auto replay = unwrap<ReplayHandle>(info[1], "replay").replay();
     const auto cancelled = thread(info.Env()).cancelled();
     cancelled->store(false);
-    return thread_->run(info.Env(), [learner = learner_, replay, count, cancelled]() -> MakeValue {
+    return thread_->run(info.Env(), [learner, replay, count, cancelled]() -> MakeValue {
       const auto learner_lock = claim(*learner, "learner");
       const auto replay_lock = claim(*replay, "replay");
       auto rows = learner->object.update(count, replay->object, *cancelled);
@@ -212,8 +233,8 @@ void LearnerHandle::Cancel(const Napi::CallbackInfo& info) {
 
 Napi::Value LearnerHandle::UpdateFromFile(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const auto lock = claim(*learner_, "learner");
-    Learner& learner = learner_->object;
+    const auto lock = claim(*learner_.get(), "learner");
+    Learner& learner = learner_.get()->object;
     const BatchFile file = read_batch(info[0].As<Napi::String>().Utf8Value(),
                                       learner.config().network, learner.device());
     return row_object(info.Env(), Learner::read({learner.update(file.batch, file.noise)}).at(0));
@@ -222,14 +243,15 @@ Napi::Value LearnerHandle::UpdateFromFile(const Napi::CallbackInfo& info) {
 
 void LearnerHandle::Publish(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {
-    const auto lock = claim(*learner_, "learner");
-    learner_->object.publish(*unwrap<AgentHandle>(info[0], "agent").agent());
+    const auto lock = claim(*learner_.get(), "learner");
+    learner_.get()->object.publish(*unwrap<AgentHandle>(info[0], "agent").agent());
   });
 }
 
 Napi::Value LearnerHandle::Finite(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    return thread(info.Env()).run(info.Env(), [learner = learner_]() -> MakeValue {
+    const auto learner = learner_.get();
+    return thread(info.Env()).run(info.Env(), [learner]() -> MakeValue {
       const auto lock = claim(*learner, "learner");
       const bool finite = learner->object.finite();
       return [finite](Napi::Env env) { return Napi::Boolean::New(env, finite); };
@@ -238,28 +260,33 @@ Napi::Value LearnerHandle::Finite(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value LearnerHandle::Updates(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(learner_->object.updates()));
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    return Napi::Number::New(info.Env(), static_cast<double>(learner_.get()->object.updates()));
+  });
 }
 
 void LearnerHandle::SetUpdates(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {
-    const auto lock = claim(*learner_, "learner");
-    learner_->object.set_updates(info[0].As<Napi::Number>().Int64Value());
+    const auto lock = claim(*learner_.get(), "learner");
+    learner_.get()->object.set_updates(info[0].As<Napi::Number>().Int64Value());
   });
 }
 
 Napi::Value LearnerHandle::ParameterCounts(const Napi::CallbackInfo& info) {
-  Napi::Object counts = Napi::Object::New(info.Env());
-  counts.Set("actor", static_cast<double>(learner_->object.actor_parameters()));
-  counts.Set("critic", static_cast<double>(learner_->object.critic_parameters()));
-  counts.Set("heads", static_cast<double>(learner_->object.head_parameters()));
-  return counts;
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Learner& learner = learner_.get()->object;
+    Napi::Object counts = Napi::Object::New(info.Env());
+    counts.Set("actor", static_cast<double>(learner.actor_parameters()));
+    counts.Set("critic", static_cast<double>(learner.critic_parameters()));
+    counts.Set("heads", static_cast<double>(learner.head_parameters()));
+    return counts;
+  });
 }
 
 void LearnerHandle::ResetTarget(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {
-    const auto lock = claim(*learner_, "learner");
-    learner_->object.reset_target();
+    const auto lock = claim(*learner_.get(), "learner");
+    learner_.get()->object.reset_target();
   });
 }
 
@@ -267,7 +294,8 @@ template <void (*Transfer)(const Learner&, const std::string&)>
 Napi::Value LearnerHandle::Save(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const std::string file = info[0].As<Napi::String>().Utf8Value();
-    return thread(info.Env()).run(info.Env(), [learner = learner_, file]() -> MakeValue {
+    const auto learner = learner_.get();
+    return thread(info.Env()).run(info.Env(), [learner, file]() -> MakeValue {
       const auto lock = claim(*learner, "learner");
       Transfer(learner->object, file);
       return [](Napi::Env env) { return env.Undefined(); };
@@ -278,9 +306,15 @@ Napi::Value LearnerHandle::Save(const Napi::CallbackInfo& info) {
 template <void (*Transfer)(Learner&, const std::string&)>
 void LearnerHandle::Load(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {
-    const auto lock = claim(*learner_, "learner");
-    Transfer(learner_->object, info[0].As<Napi::String>().Utf8Value());
+    const auto lock = claim(*learner_.get(), "learner");
+    Transfer(learner_.get()->object, info[0].As<Napi::String>().Utf8Value());
   });
+}
+
+void LearnerHandle::Dispose(const Napi::CallbackInfo&) {
+  learner_.dispose();
+  // Joining a busy thread would hold the event loop: such a one goes with the handle.
+  if (thread_ && thread_->idle()) thread_.reset();
 }
 
 }  // namespace dsrl::addon

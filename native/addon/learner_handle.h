@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "addon/compute_thread.h"
+#include "addon/disposable.h"
 #include "core/error.h"
 #include "core/replay/replay.h"
 #include "core/sac/agent.h"
@@ -40,13 +41,14 @@ class AgentHandle : public Napi::ObjectWrap<AgentHandle> {
   static constexpr napi_type_tag kTag{0x6473726c4167656e, 0x7448616e646c6501};
   static void Register(Napi::Env env, Napi::Object exports);
   explicit AgentHandle(const Napi::CallbackInfo& info);
-  const std::shared_ptr<Agent>& agent() const { return agent_; }
+  const std::shared_ptr<Agent>& agent() const { return agent_.get(); }
 
  private:
   Napi::Value Act(const Napi::CallbackInfo& info);
   void Load(const Napi::CallbackInfo& info);
   Napi::Value Version(const Napi::CallbackInfo& info);
-  std::shared_ptr<Agent> agent_;
+  void Dispose(const Napi::CallbackInfo& info);
+  Disposable<Agent> agent_{"agent"};
 };
 
 class ReplayHandle : public Napi::ObjectWrap<ReplayHandle> {
@@ -54,7 +56,7 @@ class ReplayHandle : public Napi::ObjectWrap<ReplayHandle> {
   static constexpr napi_type_tag kTag{0x6473726c5265706c, 0x617948616e646c01};
   static void Register(Napi::Env env, Napi::Object exports);
   explicit ReplayHandle(const Napi::CallbackInfo& info);
-  const std::shared_ptr<Shared<Replay>>& replay() const { return replay_; }
+  const std::shared_ptr<Shared<Replay>>& replay() const { return replay_.get(); }
 
  private:
   void Append(const Napi::CallbackInfo& info);
@@ -63,7 +65,8 @@ class ReplayHandle : public Napi::ObjectWrap<ReplayHandle> {
   Napi::Value Capacity(const Napi::CallbackInfo& info);
   Napi::Value Save(const Napi::CallbackInfo& info);
   Napi::Value Load(const Napi::CallbackInfo& info);
-  std::shared_ptr<Shared<Replay>> replay_;
+  void Dispose(const Napi::CallbackInfo& info);
+  Disposable<Shared<Replay>> replay_{"replay"};
 };
 
 /// The learner, with a compute thread of its own: updates, the look at every weight and the writing
@@ -87,10 +90,11 @@ class LearnerHandle : public Napi::ObjectWrap<LearnerHandle> {
   Napi::Value Save(const Napi::CallbackInfo& info);
   template <void (*Transfer)(Learner&, const std::string&)>
   void Load(const Napi::CallbackInfo& info);
+  void Dispose(const Napi::CallbackInfo& info);
 
   ComputeThread& thread(Napi::Env env);
 
-  std::shared_ptr<Shared<Learner>> learner_;
+  Disposable<Shared<Learner>> learner_{"learner"};
   std::unique_ptr<ComputeThread> thread_;  // made at its first job
 };
 

@@ -60,53 +60,50 @@ struct VecEnvHandle::State : Shared<std::unique_ptr<VecEnv>> {
 
 void VecEnvHandle::Register(Napi::Env env, Napi::Object exports) {
   using Handle = VecEnvHandle;
-  exports.Set("VecEnv", DefineClass(env, "VecEnv",
-                                    {InstanceMethod("numEnvs", &Handle::NumEnvs),
-                                     InstanceMethod("numTasks", &Handle::NumTasks),
-                                     InstanceMethod("numTrials", &Handle::NumTrials),
-                                     InstanceMethod("actionDim", &Handle::ActionDim),
-                                     InstanceMethod("restore", &Handle::Restore),
-                                     InstanceMethod("observe", &Handle::Observe),
-                                     InstanceMethod("stepChunk", &Handle::StepChunk),
-                                     InstanceMethod("interior", &Handle::Interior),
-                                     InstanceMethod("expertStep", &Handle::ExpertStep),
-                                     InstanceMethod("saveState", &Handle::SaveState),
-                                     InstanceMethod("loadState", &Handle::LoadState)}));
+  exports.Set("VecEnv",
+              DefineClass(env, "VecEnv",
+                          {InstanceMethod("numEnvs", &Handle::Size<&VecEnv::num_envs>),
+                           InstanceMethod("numTasks", &Handle::Size<&VecEnv::num_tasks>),
+                           InstanceMethod("numTrials", &Handle::Size<&VecEnv::num_trials>),
+                           InstanceMethod("actionDim", &Handle::Size<&VecEnv::action_dim>),
+                           InstanceMethod("restore", &Handle::Restore),
+                           InstanceMethod("observe", &Handle::Observe),
+                           InstanceMethod("stepChunk", &Handle::StepChunk),
+                           InstanceMethod("interior", &Handle::Interior),
+                           InstanceMethod("expertStep", &Handle::ExpertStep),
+                           InstanceMethod("saveState", &Handle::SaveState),
+                           InstanceMethod("loadState", &Handle::LoadState),
+                           InstanceMethod("dispose", &Handle::Dispose)}));
 }
 
 VecEnvHandle::VecEnvHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<VecEnvHandle>(info) {
   guarded(info.Env(), [&] {
     const std::string kind = info[0].As<Napi::String>().Utf8Value();
-    state_ = std::make_shared<State>(create(kind, info[1].As<Napi::Object>()));
+    state_.hold(std::make_shared<State>(create(kind, info[1].As<Napi::Object>())));
   });
 }
 
-Napi::Value VecEnvHandle::NumEnvs(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(state_->object->num_envs()));
-}
-Napi::Value VecEnvHandle::NumTasks(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(state_->object->num_tasks()));
-}
-Napi::Value VecEnvHandle::NumTrials(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(state_->object->num_trials()));
-}
-Napi::Value VecEnvHandle::ActionDim(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(state_->object->action_dim()));
+template <int64_t (VecEnv::*size)() const>
+Napi::Value VecEnvHandle::Size(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const VecEnv& envs = *state_.get()->object;
+    return Napi::Number::New(info.Env(), static_cast<double>((envs.*size)()));
+  });
 }
 
 void VecEnvHandle::Restore(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {
-    const auto lock = claim(*state_, "environment");
-    state_->object->restore(info[0].As<Napi::Number>().Int64Value(),
-                            info[1].As<Napi::Number>().Int64Value(),
-                            info[2].As<Napi::Number>().Int64Value());
+    const auto lock = claim(*state_.get(), "environment");
+    state_.get()->object->restore(info[0].As<Napi::Number>().Int64Value(),
+                                  info[1].As<Napi::Number>().Int64Value(),
+                                  info[2].As<Napi::Number>().Int64Value());
   });
 }
 
 Napi::Value VecEnvHandle::Observe(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const auto lock = claim(*state_, "environment");
-    return observation_object(info.Env(), state_->object->observe());
+    const auto lock = claim(*state_.get(), "environment");
+    return observation_object(info.Env(), state_.get()->object->observe());
   });
 }
 
@@ -125,7 +122,7 @@ Napi::Value VecEnvHandle::StepChunk(const Napi::CallbackInfo& info) {
     }
     return Environment::of(info.Env())
         .inference(info.Env())
-        .run(info.Env(), [state = state_, actions, limit, pictures, filmed]() -> MakeValue {
+        .run(info.Env(), [state = state_.get(), actions, limit, pictures, filmed]() -> MakeValue {
           const auto lock = claim(*state, "environment");
           ChunkResult result =
               state->object->step_chunk(actions.to(at::kCPU), limit, pictures, filmed);
@@ -146,8 +143,9 @@ Napi::Value VecEnvHandle::StepChunk(const Napi::CallbackInfo& info) {
 
 Napi::Value VecEnvHandle::Interior(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const auto lock = claim(*state_, "environment");
-    const EnvInterior inside = state_->object->interior(info[0].As<Napi::Number>().Int64Value());
+    const auto lock = claim(*state_.get(), "environment");
+    const EnvInterior inside =
+        state_.get()->object->interior(info[0].As<Napi::Number>().Int64Value());
     Napi::Object object = Napi::Object::New(info.Env());
     object.Set("qpos", array_of<Napi::Float64Array>(info.Env(), inside.qpos));
     object.Set("qvel", array_of<Napi::Float64Array>(info.Env(), inside.qvel));
@@ -159,8 +157,8 @@ Napi::Value VecEnvHandle::Interior(const Napi::CallbackInfo& info) {
 Napi::Value VecEnvHandle::ExpertStep(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const std::vector<int32_t> errands = integers(info[0], "errands");
-    const auto lock = claim(*state_, "environment");
-    const auto step = state_->object->expert_step(errands);
+    const auto lock = claim(*state_.get(), "environment");
+    const auto step = state_.get()->object->expert_step(errands);
     Napi::Object object = Napi::Object::New(info.Env());
     object.Set("actions", TensorHandle::wrap(info.Env(), step.actions));
     object.Set("phases", array_of<Napi::Int32Array>(info.Env(), step.phases));
@@ -170,8 +168,8 @@ Napi::Value VecEnvHandle::ExpertStep(const Napi::CallbackInfo& info) {
 
 Napi::Value VecEnvHandle::SaveState(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const auto lock = claim(*state_, "environment");
-    return array_of<Napi::Float64Array>(info.Env(), state_->object->save_state());
+    const auto lock = claim(*state_.get(), "environment");
+    return array_of<Napi::Float64Array>(info.Env(), state_.get()->object->save_state());
   });
 }
 
@@ -182,9 +180,13 @@ void VecEnvHandle::LoadState(const Napi::CallbackInfo& info) {
       throw Napi::TypeError::New(info.Env(), "state must be a Float64Array");
     }
     const auto saved = info[0].As<Napi::Float64Array>();
-    const auto lock = claim(*state_, "environment");
-    state_->object->load_state({saved.Data(), saved.Data() + saved.ElementLength()});
+    const auto lock = claim(*state_.get(), "environment");
+    state_.get()->object->load_state({saved.Data(), saved.Data() + saved.ElementLength()});
   });
+}
+
+void VecEnvHandle::Dispose(const Napi::CallbackInfo&) {
+  state_.dispose();
 }
 
 }  // namespace dsrl::addon

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "addon/disposable.h"
 #include "core/env/vec_env.h"
 
 namespace dsrl::addon {
@@ -18,10 +19,6 @@ class VecEnvHandle : public Napi::ObjectWrap<VecEnvHandle> {
 
  private:
   struct State;
-  Napi::Value NumEnvs(const Napi::CallbackInfo& info);
-  Napi::Value NumTasks(const Napi::CallbackInfo& info);
-  Napi::Value NumTrials(const Napi::CallbackInfo& info);
-  Napi::Value ActionDim(const Napi::CallbackInfo& info);
   void Restore(const Napi::CallbackInfo& info);
   Napi::Value Observe(const Napi::CallbackInfo& info);
   Napi::Value StepChunk(const Napi::CallbackInfo& info);
@@ -29,7 +26,11 @@ class VecEnvHandle : public Napi::ObjectWrap<VecEnvHandle> {
   Napi::Value ExpertStep(const Napi::CallbackInfo& info);
   Napi::Value SaveState(const Napi::CallbackInfo& info);
   void LoadState(const Napi::CallbackInfo& info);
-  std::shared_ptr<State> state_;
+  void Dispose(const Napi::CallbackInfo& info);
+  template <int64_t (VecEnv::*size)() const>
+  Napi::Value Size(const Napi::CallbackInfo& info);
+
+  Disposable<State> state_{"environment"};
 };
 
 }  // namespace dsrl::addon

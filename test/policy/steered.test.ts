@@ -9,8 +9,10 @@ import {
   FrozenPolicy,
   loadAgent,
   Policy,
+  RemotePolicy,
   resizeFrames,
   resolveModelPath,
+  serve,
   Tensor,
   train,
 } from '../../lib/index.js';
@@ -27,6 +29,8 @@ const { config } = composeConfig({
     'runner.val_check_interval=-1',
     'algorithm.update_epoch=3',
     'env.train.total_num_envs=4',
+    'actor.model.num_action_chunks=3', // of a horizon of 5
+    'actor.model.num_steps=2', // policy.json says 4
   ],
 });
 const progress = createProgress({ format: 'quiet', totalSteps: 1 });
@@ -68,7 +72,27 @@ test('it can draw from the agent, and takes other noise', async () => {
   const noise = new Float32Array(32).fill(0.5);
   using frozen = await Policy.load(resolveModelPath(config), { device: 'cpu' });
   const given = await policy.infer(observation, { noise });
-  expect(given.actions).toEqual((await frozen.infer(observation, { noise })).actions);
+  const expected = await frozen.infer(observation, { noise, numSteps: 2 });
+  expect(given.actions).toEqual(expected.actions);
+});
+
+test('it tells what its agent was trained on, to clients too', async () => {
+  using policy = await Policy.load(run, { device: 'cpu' });
+  using frozen = await Policy.load(resolveModelPath(config), { device: 'cpu' });
+  const steering = { chunk: 3, numSteps: 2, version: 3 };
+  expect(policy.metadata).toMatchObject({ steering, numSteps: 2 });
+  expect(frozen.metadata).toMatchObject({ steering: null, numSteps: 4 });
+
+  const told = async (served: Policy) => {
+    const server = await serve(served, { port: 0 });
+    const remote = await RemotePolicy.connect(server.url);
+    const { metadata } = remote;
+    remote.dispose();
+    await server.close();
+    return metadata;
+  };
+  expect(await told(policy)).toMatchObject({ action_horizon: 5, action_chunk: 3 });
+  expect(await told(frozen)).not.toHaveProperty('action_chunk');
 });
 
 /** As many tools copy a run: without its links, so that there is no `last`. */

@@ -1,14 +1,17 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { type Config, composeConfig } from '../../lib/config/index.js';
-import { createRuntime, type Tensor } from '../../lib/native/index.js';
+import { createProgress } from '../../lib/log/progress.js';
+import { createRuntime, TabletopBackend, type Tensor } from '../../lib/native/index.js';
 import { evaluate } from '../../lib/train/evaluation.js';
+import { train } from '../../lib/train/index.js';
 import { rollOut } from '../../lib/train/rollout.js';
 import { openSession } from '../../lib/train/session.js';
+import { editedPolicy } from '../support/policy.js';
 import { readSafetensors } from '../support/safetensors.js';
 
 const MODEL = fileURLToPath(new URL('../../policies/tabletop/policy.pt', import.meta.url));
@@ -98,5 +101,23 @@ describe("RLinf's keys drive the policy", () => {
     await expect(
       openSession(configured('actor.model.openpi.action_horizon=5'), runtime, {}),
     ).resolves.toBeDefined();
+  });
+});
+
+describe('what does not fit is refused before the weights are read', () => {
+  const folder = editedPolicy(() => {});
+  appendFileSync(join(folder, 'policy.pt'), 'torn'); // reading it is another error
+
+  test.each([
+    ['a configuration', 'ERR_DSRL_POLICY_CONTRACT', 'actor.model.num_action_chunks=20', 4],
+    ['an environment', 'ERR_DSRL_BACKEND', 'seed=1', 3],
+    ['neither', 'ERR_DSRL_POLICY_HASH', 'seed=1', 4],
+  ])('%s', async (_, code, override, numEnvs) => {
+    const config = configured(`actor.model.model_path=${folder}`, override);
+    const backend = new TabletopBackend(runtime, { numEnvs, seed: 0n, imageSize: 64 });
+    const progress = createProgress({ format: 'quiet', totalSteps: 1 });
+    const runDir = join(root, 'refused');
+    const training = train({ config, runtime, runDir, backend, progress });
+    await expect(training).rejects.toMatchObject({ code });
   });
 });

@@ -1,5 +1,5 @@
 /** A run that a signal stops: where, what it leaves, and that going on ends in the same bits. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Tensor, TrainSummary } from '../../lib/index.js';
@@ -9,6 +9,7 @@ import {
   ENVS,
   metrics,
   newFolder,
+  snapshot,
   Tabletop,
   Told,
   tensors,
@@ -112,7 +113,7 @@ describe('stopped outside the rollouts', () => {
   }
 
   test('before the first chunk', async () => {
-    const { stopped, step } = await goOn(cutIn('setup', 0));
+    const { stopped, step } = await goOn(cutIn('rollout', 0));
     expect(stopped).toMatchObject({ globalSteps: 0, envSteps: 0, interrupted: true });
     expect(basename(stopped.checkpoint as string)).toBe('step_0');
     expect(step.decisions).toBe(0);
@@ -140,5 +141,36 @@ describe('stopped outside the rollouts', () => {
   test('at the border of a global step', async () => {
     const { stopped } = await goOn(cutIn('checkpoint', 0));
     expect(stopped.interrupted).toBe(false); // the checkpoint at the end of a run that is done
+  });
+});
+
+/** Aborts as a run begins, or once it waits for the hash of the policy. */
+const WHILE_OPENING: [string, (abort: () => void) => void][] = [
+  ['before anything is opened', (abort) => abort()],
+  ['while the policy is opened', (abort) => setImmediate(abort)],
+];
+
+describe.each(WHILE_OPENING)('stopped %s', (_, cut) => {
+  function stopped() {
+    const controller = new AbortController();
+    const enough = new Error('enough');
+    const abort = () => controller.abort(enough);
+    const phase = (name: string) => (name === 'setup' ? cut(abort) : undefined);
+    return { enough, signal: controller.signal, progress: new Told({ phase }).progress };
+  }
+
+  test('no run begins', async () => {
+    const { enough, ...request } = stopped();
+    const runDir = newFolder();
+    await expect(training({ config: configured(), runDir, ...request })).rejects.toBe(enough);
+    expect(existsSync(runDir)).toBe(false);
+  });
+
+  test('a run that was to go on stays as it is', async () => {
+    const { run } = await training({ config: configured('runner.max_steps=1') });
+    const before = snapshot(run);
+    const { enough, ...request } = stopped();
+    await expect(training({ config: configured(), resume: run, ...request })).rejects.toBe(enough);
+    expect(snapshot(run)).toEqual(before);
   });
 });

@@ -99,10 +99,12 @@ describe('going back to step_2 of a run that has step_4', () => {
 
   test('makes step_2 the last one at once: `--resume last` stays on this line', async () => {
     const run = copyOf(every);
-    const stopped = AbortSignal.abort();
+    const stop = new AbortController();
+    const phase = (name: string) => (name === 'rollout' ? stop.abort() : undefined);
+    const { progress } = new Told({ phase });
     const config = configured('runner.save_interval=1');
     const resume = join(run, 'checkpoints', 'step_2');
-    const summary = await training({ config, resume, signal: stopped });
+    const summary = await training({ config, resume, signal: stop.signal, progress });
     expect(summary).toMatchObject({ globalSteps: 2, interrupted: true });
     expect(basename(summary.checkpoint as string)).toBe('step_2');
     expect(last(run)).toBe('step_2');

@@ -101,9 +101,12 @@ export interface RawReplay {
 }
 
 export interface RawLearner {
-  update(count: number, replay: RawReplay): Promise<UpdateRow[]>;
-  /** Asks a running update(n) to stop between two updates. */
-  cancel(): void;
+  /** `cancellation` stops it between two updates. */
+  update(
+    count: number,
+    replay: RawReplay,
+    cancellation: RawCancellation | null,
+  ): Promise<UpdateRow[]>;
   /** One update on the tensors of a batch file, synchronously (debug replay-updates). */
   updateFromFile(file: string): UpdateRow;
   publish(agent: RawAgent): void;

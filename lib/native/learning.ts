@@ -121,8 +121,9 @@ export class Replay {
   }
 
   /**
-   * Writes segments into `folder`; those that `previous` holds already are linked. An abort rejects
-   * once all of them are there: what stands on disk is whole.
+   * Writes segments into `folder`; those that `previous` holds already are linked. Waits for an
+   * update that reads this replay, and lets what acts wait behind it. An abort rejects once all of
+   * them are there: what stands on disk is whole.
    */
   save(folder: string, previous = '', { signal }: Abortable = {}): Promise<void> {
     return abortable(signal, () => translateAsync(() => this.raw.save(folder, previous)));
@@ -143,8 +144,10 @@ export class Replay {
  */
 export class Learner {
   readonly #raw: RawLearner;
+  readonly #runtime: Runtime;
 
   constructor(runtime: Runtime, settings: LearnerSettings, seed: bigint) {
+    this.#runtime = runtime;
     this.#raw = translate(() => new runtime.binding.Learner(settings, seed, runtime.device));
   }
 
@@ -155,8 +158,10 @@ export class Learner {
   async update(count: number, replay: Replay, options: Abortable = {}): Promise<UpdateRow[]> {
     const { signal } = options;
     if (signal?.aborted) return [];
-    const cancel = () => this.#raw.cancel();
-    const rows = translateAsync(() => this.#raw.update(count, replay.raw));
+    // A flag of its own: an earlier call may still run, or a later one wait.
+    const cancellation = new this.#runtime.binding.Cancellation();
+    const cancel = () => cancellation.cancel();
+    const rows = translateAsync(() => this.#raw.update(count, replay.raw, cancellation));
     signal?.addEventListener('abort', cancel, { once: true });
     try {
       return await rows;

@@ -126,7 +126,7 @@ Napi::Value VecEnvHandle::StepChunk(const Napi::CallbackInfo& info) {
     return Environment::of(info.Env())
         .inference(info.Env())
         .run(info.Env(), [state = state_, actions, limit, pictures, filmed]() -> MakeValue {
-          const auto lock = claim(*state, "environment");
+          const auto lock = wait_for(*state);
           ChunkResult result =
               state->object->step_chunk(actions.to(at::kCPU), limit, pictures, filmed);
           return [result = std::move(result)](Napi::Env env) -> Napi::Value {

@@ -259,6 +259,8 @@ export interface Binding {
   openCudaPlugin(file: string, device: string): void;
   /** Threads of libtorch's operations, for the calling process. */
   setThreads(count: number): void;
+  /** As `setThreads`, unless somebody in the process has called that. */
+  setDefaultThreads(count: number): void;
   getThreads(): number;
   memory(): { tensors: number; hostBytes: number; deviceBytes: number };
   Tensor: {

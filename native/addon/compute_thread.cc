@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "addon/guard.h"
+#include "addon/torch_threads.h"
 
 namespace dsrl::addon {
 namespace {
@@ -185,6 +186,7 @@ void ComputeThread::loop(std::shared_ptr<Queue> queue) {
       queue->cancels_running = job->cancelled;
     }
     try {
+      apply_torch_threads();
       job->make_value = job->work();
     } catch (...) {
       job->failure = std::current_exception();

@@ -132,6 +132,41 @@ test('a learner that is collected leaves nothing on the event loop', () => {
   expect(left).toBeLessThan(5);
 });
 
+test('threads are set for native threads that have computed before', () => {
+  const teams = run(
+    `
+    const { readdirSync } = await import('node:fs');
+    const agent = new Agent(runtime, sizes, 0n);
+    const observation = { frame: frames(2048), state: states(2048) };
+    const count = async (threads) => {
+      runtime.setThreads(threads);
+      await agent.act(observation, { step: 0 });
+      return readdirSync('/proc/self/task').length;
+    };
+    const one = await count(1);
+    tell([(await count(4)) - one, runtime.threads]);`,
+  );
+  expect(teams).toEqual([3, 4]);
+});
+
+test("threads that somebody has set are kept by the next runtime, a worker's too", () => {
+  const threads = run(
+    `
+    const { isMainThread, Worker, parentPort } = await import('node:worker_threads');
+    if (isMainThread) {
+      runtime.setThreads(5);
+      createRuntime({ device: 'cpu' });
+      const worker = new Worker(new URL(import.meta.url));
+      const seen = await new Promise((resolve) => worker.on('message', resolve));
+      tell([runtime.threads, seen]);
+    } else {
+      parentPort.postMessage(runtime.threads);
+    }`,
+    { OMP_NUM_THREADS: undefined },
+  );
+  expect(threads).toEqual([5, 5]);
+});
+
 /** A system that has no thread left while NO_MORE_THREADS is set. */
 const NO_THREADS = `
 #define _GNU_SOURCE

@@ -103,9 +103,12 @@ export interface RawReplay {
 }
 
 export interface RawLearner {
-  update(count: number, replay: RawReplay): Promise<UpdateRow[]>;
-  /** Asks a running update(n) to stop between two updates. */
-  cancel(): void;
+  /** `cancellation` stops it between two updates. */
+  update(
+    count: number,
+    replay: RawReplay,
+    cancellation: RawCancellation | null,
+  ): Promise<UpdateRow[]>;
   /** One update on the tensors of a batch file, synchronously (debug replay-updates). */
   updateFromFile(file: string): UpdateRow;
   publish(agent: RawAgent): void;
@@ -260,6 +263,8 @@ export interface Binding {
   openCudaPlugin(file: string, device: string): void;
   /** Threads of libtorch's operations, for the calling process. */
   setThreads(count: number): void;
+  /** As `setThreads`, unless somebody in the process has called that. */
+  setDefaultThreads(count: number): void;
   getThreads(): number;
   memory(): { tensors: number; hostBytes: number; deviceBytes: number };
   Tensor: {

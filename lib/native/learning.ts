@@ -140,8 +140,8 @@ export class Replay implements Disposable {
 
   /**
    * Writes segments into `folder`; those that `previous` holds already are linked, and written
-   * where its index is damaged. An abort rejects once all of them are there: what stands on disk
-   * is whole.
+   * where its index is damaged. Waits for an update that reads this replay, and lets what acts wait
+   * behind it. An abort rejects once all of them are there: what stands on disk is whole.
    */
   save(folder: string, previous = '', { signal }: Abortable = {}): Promise<void> {
     return abortable(signal, () => translateAsync(() => this.raw.save(folder, previous)));
@@ -174,8 +174,10 @@ export class Replay implements Disposable {
  */
 export class Learner implements Disposable {
   readonly #raw: RawLearner;
+  readonly #runtime: Runtime;
 
   constructor(runtime: Runtime, settings: LearnerSettings, seed: bigint) {
+    this.#runtime = runtime;
     this.#raw = translate(() => new runtime.binding.Learner(settings, seed, runtime.device));
   }
 
@@ -186,8 +188,10 @@ export class Learner implements Disposable {
   async update(count: number, replay: Replay, options: Abortable = {}): Promise<UpdateRow[]> {
     const { signal } = options;
     if (signal?.aborted) return [];
-    const cancel = () => this.#raw.cancel();
-    const rows = translateAsync(() => this.#raw.update(count, replay.raw));
+    // A flag of its own: an earlier call may still run, or a later one wait.
+    const cancellation = new this.#runtime.binding.Cancellation();
+    const cancel = () => cancellation.cancel();
+    const rows = translateAsync(() => this.#raw.update(count, replay.raw, cancellation));
     signal?.addEventListener('abort', cancel, { once: true });
     try {
       return await rows;

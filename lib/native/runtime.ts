@@ -23,7 +23,10 @@ export interface Runtime {
   readonly zeroCopy: boolean;
   /** Threads of libtorch's own operations. */
   readonly threads: number;
-  /** Sets the threads of libtorch's own operations, for the whole process. */
+  /**
+   * Sets the threads of libtorch's own operations, for the whole process: for what this thread does
+   * at once, and for what native threads do from their next call on.
+   */
   setThreads(count: number): void;
   /** What the live handles of this thread hold. */
   memory(): TensorMemory;
@@ -49,7 +52,7 @@ export function createRuntime(options: { device?: string; torchHome?: string } =
   if (process.env.OMP_NUM_THREADS === undefined) {
     // A core is left to the event loop and to the system: when every core computes, the barriers of
     // a convolution's backward pass spin against them, and an update takes half as long again.
-    binding.setThreads(Math.max(1, availableParallelism() - 1));
+    binding.setDefaultThreads(Math.max(1, availableParallelism() - 1));
   }
   if (loadedCore === undefined) {
     // process.exit() on the main thread runs no environment cleanup hook: without this listener a

@@ -12,6 +12,7 @@
 #include "addon/settings.h"
 #include "addon/tensor_files.h"
 #include "addon/tensor_handle.h"
+#include "addon/torch_threads.h"
 #include "addon/vec_env_handle.h"
 #include "core/device/cuda_plugin.h"
 #include "core/random/tensor_random.h"
@@ -19,17 +20,13 @@
 namespace dsrl::addon {
 namespace {
 
+template <void (*Set)(int)>
 void SetThreads(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&] {
-    const int count = info[0].As<Napi::Number>().Int32Value();
-    if (count < 1 || count > 1024) {
-      throw Error("ERR_DSRL_THREADS", "the number of threads must lie in [1, 1024]");
-    }
-    at::set_num_threads(count);
-  });
+  guarded(info.Env(), [&] { Set(info[0].As<Napi::Number>().Int32Value()); });
 }
 
 Napi::Value GetThreads(const Napi::CallbackInfo& info) {
+  apply_torch_threads();  // it may have been set in another thread
   return Napi::Number::New(info.Env(), at::get_num_threads());
 }
 
@@ -112,7 +109,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   env.SetInstanceData(new Environment);
   exports.Set("torchVersion", TORCH_VERSION);
-  exports.Set("setThreads", Napi::Function::New(env, SetThreads));
+  exports.Set("setThreads", Napi::Function::New(env, SetThreads<set_torch_threads>));
+  exports.Set("setDefaultThreads", Napi::Function::New(env, SetThreads<set_default_torch_threads>));
   exports.Set("getThreads", Napi::Function::New(env, GetThreads));
   exports.Set("openCudaPlugin", Napi::Function::New(env, OpenCudaPlugin));
   exports.Set("memory", Napi::Function::New(env, Memory));

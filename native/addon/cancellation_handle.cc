@@ -18,7 +18,7 @@ void CancellationHandle::Cancel(const Napi::CallbackInfo&) {
   cancelled_->store(true);
 }
 
-std::shared_ptr<const std::atomic<bool>> CancellationHandle::flag(const Napi::Value& value) {
+std::shared_ptr<std::atomic<bool>> CancellationHandle::flag(const Napi::Value& value) {
   if (value.IsNull() || value.IsUndefined()) return nullptr;
   return unwrap<CancellationHandle>(value, "the cancellation").cancelled_;
 }

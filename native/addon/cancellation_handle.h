@@ -16,7 +16,7 @@ class CancellationHandle : public Napi::ObjectWrap<CancellationHandle> {
   explicit CancellationHandle(const Napi::CallbackInfo& info);
 
   /// The flag of an argument that is a handle; null for null and undefined.
-  static std::shared_ptr<const std::atomic<bool>> flag(const Napi::Value& value);
+  static std::shared_ptr<std::atomic<bool>> flag(const Napi::Value& value);
 
  private:
   void Cancel(const Napi::CallbackInfo& info);

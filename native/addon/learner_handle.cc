@@ -1,5 +1,6 @@
 #include "addon/learner_handle.h"
 
+#include "addon/cancellation_handle.h"
 #include "addon/environment.h"
 #include "addon/guard.h"
 #include "addon/settings.h"
@@ -147,7 +148,7 @@ Napi::Value ReplayHandle::Save(const Napi::CallbackInfo& info) {
     return Environment::of(info.Env())
         .inference(info.Env())
         .run(info.Env(), [replay = replay(), folder, previous]() -> MakeValue {
-          const auto lock = claim(*replay, "replay");
+          const auto lock = wait_for(*replay);
           replay->object.save(folder, previous);
           return [](Napi::Env env) { return env.Undefined(); };
         });
@@ -160,7 +161,7 @@ Napi::Value ReplayHandle::Load(const Napi::CallbackInfo& info) {
     return Environment::of(info.Env())
         .inference(info.Env())
         .run(info.Env(), [replay = replay(), folder]() -> MakeValue {
-          const auto lock = claim(*replay, "replay");
+          const auto lock = wait_for(*replay);
           replay->object.load(folder);
           return [](Napi::Env env) { return env.Undefined(); };
         });
@@ -173,24 +174,23 @@ void ReplayHandle::Dispose(const Napi::CallbackInfo&) {
 
 void LearnerHandle::Register(Napi::Env env, Napi::Object exports) {
   using Handle = LearnerHandle;
-  exports.Set(
-      "Learner",
-      DefineClass(
-          env, "Learner",
-          {InstanceMethod("update", &Handle::Update), InstanceMethod("cancel", &Handle::Cancel),
-           InstanceMethod("updateFromFile", &Handle::UpdateFromFile),
-           InstanceMethod("publish", &Handle::Publish), InstanceMethod("finite", &Handle::Finite),
-           InstanceMethod("updates", &Handle::Updates),
-           InstanceMethod("setUpdates", &Handle::SetUpdates),
-           InstanceMethod("parameterCounts", &Handle::ParameterCounts),
-           InstanceMethod("resetTarget", &Handle::ResetTarget),
-           InstanceMethod("saveAgent", &Handle::Save<save_agent>),
-           InstanceMethod("saveTarget", &Handle::Save<save_target>),
-           InstanceMethod("saveOptimizer", &Handle::Save<save_optimizer>),
-           InstanceMethod("loadAgent", &Handle::Load<load_agent>),
-           InstanceMethod("loadTarget", &Handle::Load<load_target>),
-           InstanceMethod("loadOptimizer", &Handle::Load<load_optimizer>),
-           InstanceMethod("dispose", &Handle::Dispose)}));
+  exports.Set("Learner",
+              DefineClass(env, "Learner",
+                          {InstanceMethod("update", &Handle::Update),
+                           InstanceMethod("updateFromFile", &Handle::UpdateFromFile),
+                           InstanceMethod("publish", &Handle::Publish),
+                           InstanceMethod("finite", &Handle::Finite),
+                           InstanceMethod("updates", &Handle::Updates),
+                           InstanceMethod("setUpdates", &Handle::SetUpdates),
+                           InstanceMethod("parameterCounts", &Handle::ParameterCounts),
+                           InstanceMethod("resetTarget", &Handle::ResetTarget),
+                           InstanceMethod("saveAgent", &Handle::Save<save_agent>),
+                           InstanceMethod("saveTarget", &Handle::Save<save_target>),
+                           InstanceMethod("saveOptimizer", &Handle::Save<save_optimizer>),
+                           InstanceMethod("loadAgent", &Handle::Load<load_agent>),
+                           InstanceMethod("loadTarget", &Handle::Load<load_target>),
+                           InstanceMethod("loadOptimizer", &Handle::Load<load_optimizer>),
+                           InstanceMethod("dispose", &Handle::Dispose)}));
 }
 
 LearnerHandle::LearnerHandle(const Napi::CallbackInfo& info)
@@ -212,23 +212,20 @@ Napi::Value LearnerHandle::Update(const Napi::CallbackInfo& info) {
     const int64_t count = info[0].As<Napi::Number>().Int64Value();
     const auto learner = learner_.get();
     const auto replay = unwrap<ReplayHandle>(info[1], "replay").replay();
-    const auto cancelled = thread(info.Env()).cancelled();
-    cancelled->store(false);
-    return thread_->run(info.Env(), [learner, replay, count, cancelled]() -> MakeValue {
-      const auto learner_lock = claim(*learner, "learner");
-      const auto replay_lock = claim(*replay, "replay");
+    auto cancelled = CancellationHandle::flag(info[2]);
+    if (!cancelled) cancelled = std::make_shared<std::atomic<bool>>(false);
+    const Work update = [learner, replay, count, cancelled]() -> MakeValue {
+      const auto learner_lock = wait_for(*learner);
+      const auto replay_lock = wait_for(*replay);
       auto rows = learner->object.update(count, replay->object, *cancelled);
       return [rows = std::move(rows)](Napi::Env env) -> Napi::Value {
         Napi::Array array = Napi::Array::New(env, rows.size());
         for (uint32_t i = 0; i < rows.size(); ++i) array.Set(i, row_object(env, rows[i]));
         return array;
       };
-    });
+    };
+    return thread(info.Env()).run(info.Env(), update, info.This().As<Napi::Object>(), cancelled);
   });
-}
-
-void LearnerHandle::Cancel(const Napi::CallbackInfo& info) {
-  if (thread_) thread_->cancel();
 }
 
 Napi::Value LearnerHandle::UpdateFromFile(const Napi::CallbackInfo& info) {
@@ -250,12 +247,12 @@ void LearnerHandle::Publish(const Napi::CallbackInfo& info) {
 
 Napi::Value LearnerHandle::Finite(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const auto learner = learner_.get();
-    return thread(info.Env()).run(info.Env(), [learner]() -> MakeValue {
-      const auto lock = claim(*learner, "learner");
+    const Work look = [learner = learner_.get()]() -> MakeValue {
+      const auto lock = wait_for(*learner);
       const bool finite = learner->object.finite();
       return [finite](Napi::Env env) { return Napi::Boolean::New(env, finite); };
-    });
+    };
+    return thread(info.Env()).run(info.Env(), look, info.This().As<Napi::Object>());
   });
 }
 
@@ -294,12 +291,12 @@ template <void (*Transfer)(const Learner&, const std::string&)>
 Napi::Value LearnerHandle::Save(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const std::string file = info[0].As<Napi::String>().Utf8Value();
-    const auto learner = learner_.get();
-    return thread(info.Env()).run(info.Env(), [learner, file]() -> MakeValue {
-      const auto lock = claim(*learner, "learner");
+    const Work save = [learner = learner_.get(), file]() -> MakeValue {
+      const auto lock = wait_for(*learner);
       Transfer(learner->object, file);
       return [](Napi::Env env) { return env.Undefined(); };
-    });
+    };
+    return thread(info.Env()).run(info.Env(), save, info.This().As<Napi::Object>());
   });
 }
 

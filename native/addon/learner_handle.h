@@ -15,8 +15,9 @@
 namespace dsrl::addon {
 
 /// A core object and the lock that says who uses it. JavaScript may call at any time; a call that
-/// finds the object in use fails with ERR_DSRL_BUSY instead of waiting, since waiting would hold
-/// the event loop for a whole block of updates.
+/// does its work at once and finds the object in use fails with ERR_DSRL_BUSY instead of waiting,
+/// since waiting would hold the event loop for a whole block of updates. A job on a compute thread
+/// waits: whether it works must not depend on which thread came first.
 template <typename T>
 struct Shared {
   template <typename... Arguments>
@@ -33,6 +34,12 @@ std::unique_lock<std::mutex> claim(Shared<T>& shared, const char* what) {
                 std::string("the ") + what + " is in use by an update: await it before this call");
   }
   return lock;
+}
+
+/// For jobs. One that takes two takes the learner before the replay, or two would wait for ever.
+template <typename T>
+std::unique_lock<std::mutex> wait_for(Shared<T>& shared) {
+  return std::unique_lock<std::mutex>(shared.mutex);
 }
 
 /// The acting agent (core/sac/agent.h, which has its own lock).
@@ -78,7 +85,6 @@ class LearnerHandle : public Napi::ObjectWrap<LearnerHandle> {
 
  private:
   Napi::Value Update(const Napi::CallbackInfo& info);
-  void Cancel(const Napi::CallbackInfo& info);
   Napi::Value UpdateFromFile(const Napi::CallbackInfo& info);
   void Publish(const Napi::CallbackInfo& info);
   Napi::Value Finite(const Napi::CallbackInfo& info);

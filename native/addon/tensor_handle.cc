@@ -213,8 +213,13 @@ Napi::Value TensorHandle::IsFinite(const Napi::CallbackInfo& info) {
 
 void TensorHandle::Dispose(const Napi::CallbackInfo& info) {
   if (!view_.IsEmpty()) {
-    view_.Value().As<Napi::TypedArray>().ArrayBuffer().Detach();
-    *viewed_ = at::Tensor();
+    Napi::ArrayBuffer buffer = view_.Value().As<Napi::TypedArray>().ArrayBuffer();
+    // One that is detached already is not the view's any more: Node detaches an empty one as it
+    // makes it, and buffer.transfer() hands the memory on. Its finaliser may have run by now.
+    if (!buffer.IsDetached()) {
+      *viewed_ = at::Tensor();
+      buffer.Detach();
+    }
   }
   release(info.Env());
   napi_remove_wrap(info.Env(), info.This(), nullptr);

@@ -47,7 +47,8 @@ class TensorHandle : public Napi::ObjectWrap<TensorHandle> {
 
   at::Tensor tensor_;
   Napi::ObjectReference view_;
-  at::Tensor* viewed_ = nullptr;  // the view's own reference, which its buffer's finaliser frees
+  /// The view's own reference. Its buffer's finaliser frees it: there only while that is attached.
+  at::Tensor* viewed_ = nullptr;
   std::shared_ptr<TensorLedger> ledger_;
 };
 

@@ -123,7 +123,7 @@ Napi::Value VecEnvHandle::StepChunk(const Napi::CallbackInfo& info) {
     return Environment::of(info.Env())
         .inference(info.Env())
         .run(info.Env(), [state = state_.get(), actions, limit, pictures, filmed]() -> MakeValue {
-          const auto lock = claim(*state, "environment");
+          const auto lock = wait_for(*state);
           ChunkResult result =
               state->object->step_chunk(actions.to(at::kCPU), limit, pictures, filmed);
           return [result = std::move(result)](Napi::Env env) -> Napi::Value {

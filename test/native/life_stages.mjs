@@ -63,6 +63,15 @@ const STAGES = {
   nothing: async () => {},
   acting: async () => [new Agent(runtime, sizes, 0n).act(observed(), { step: 0 })],
   updating: async () => [learner().update(100_000, filledReplay())],
+  // The thread that saves waits for the replay, which the other one learns from.
+  'saving behind an update': async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'dsrl-stage-'));
+    process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+    const replay = filledReplay();
+    const updated = learner().update(100_000, replay);
+    await pause();
+    return [updated, replay.save(join(folder, 'replay'))];
+  },
   inferring: async () => {
     const policy = await Policy.load(policyFolder, { device: 'cpu' });
     return Array.from({ length: 20 }, () => policy.infer(reading, { numSteps: 200 }));

@@ -23,6 +23,7 @@ const STAGES = [
   'nothing',
   'acting',
   'updating',
+  'saving behind an update',
   'inferring',
   'stepping',
   'loading a policy',
@@ -60,7 +61,7 @@ test.each(['acting', 'stepping'])(
   },
 );
 
-test.each(['acting', 'updating', 'inferring', 'stepping', 'training'])(
+test.each(['acting', 'updating', 'saving behind an update', 'inferring', 'stepping', 'training'])(
   'four workers that are terminated while %s end, and the process goes on',
   async (stage) => {
     const { code, signal, stdout, stderr } = await run(stage, 'worker');

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { createRuntime, type DsrlError, randomNormal, Tensor } from '../../lib/index.js';
@@ -161,6 +162,56 @@ describe('after dispose', () => {
     }
     await expect(tensor.readAsync()).rejects.toEqual(code);
     expect(inspect(tensor)).toBe('Tensor(disposed)');
+  });
+});
+
+/** Runs a program in which what is read after it was freed is no valid address. */
+function run(body: string, ...flags: string[]) {
+  const library = JSON.stringify(new URL('../../dist/index.js', import.meta.url).href);
+  const program = `
+    const { createRuntime, Tensor } = await import(${library});
+    const runtime = createRuntime({ device: 'cpu' });
+    const turns = () => new Promise((resolve) => setTimeout(resolve, 20));
+    const tensor = Tensor.from(runtime, Float32Array.of(1, 2, 3), [3]);
+    ${body}`;
+  const given = [...flags, '--expose-gc', '--input-type=module', '-e', program];
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, given, {
+    encoding: 'utf8',
+    env: { ...process.env, MALLOC_PERTURB_: '165' },
+  });
+  expect({ status, signal, stderr }).toEqual({ status: 0, signal: null, stderr: '' });
+  return stdout.trim();
+}
+
+describe('a view that holds nothing any more lets its tensor be disposed of', () => {
+  test('that of no values', () => {
+    const told = run(`
+      for (let i = 0; i < 100; i++) {
+        const none = tensor.slice(0, 1, 1);
+        const view = none.view();
+        await new Promise((resolve) => setImmediate(resolve));
+        none.dispose();
+        if (view.length > 0) throw new Error('it has values');
+      }
+      console.log(tensor.read().join());`);
+    expect(told).toBe('1,2,3');
+  });
+
+  test('that whose buffer has been transferred, which keeps the values', () => {
+    // Node 20 has transfer() behind a flag.
+    const flags = 'transfer' in ArrayBuffer.prototype ? [] : ['--harmony-rab-gsab-transfer'];
+    const told = run(
+      `
+      const kept = new Float32Array(tensor.view().buffer.transfer());
+      tensor.dispose();
+      const other = Tensor.from(runtime, Float32Array.of(1, 2, 3), [3]);
+      (() => other.view().buffer.transfer())();
+      for (let i = 0; i < 5; i++) { gc(); await turns(); }
+      other.dispose();
+      console.log(kept.join());`,
+      ...flags,
+    );
+    expect(told).toBe('1,2,3');
   });
 });
 

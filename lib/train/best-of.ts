@@ -38,10 +38,13 @@ export interface BestOfResult {
  */
 export async function bestOf(request: EvaluationRequest, noises: number): Promise<BestOfResult> {
   const { config, runtime, policy, signal } = request;
-  const { noise_dim: size } = policy.metadata;
+  const { noise_dim: size, cameras } = policy.metadata;
   const { total_num_envs: asked } = config.env.eval;
   const width = Math.min(waveSize(config), asked, resetCount(config.env.eval) ?? asked);
-  const backend = await createBackend(runtime, config, 'eval', width, policy.metadata.cameras);
+  const backend = await createBackend(runtime, config, 'eval', width, {
+    cameras,
+    warn: request.warn,
+  });
   try {
     const resets = configuredResets(config, 'eval', backend.numTasks).slice(0, asked);
     const scenes = resets.map((reset, place) => ({ ...reset, place, success: false, tries: 0 }));

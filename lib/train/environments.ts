@@ -26,8 +26,15 @@ const TABLETOP_PICTURE = 64;
 
 type Role = 'train' | 'eval';
 
+/** What a backend is to show, and who hears of it. */
+export interface BackendWishes {
+  /** Those of the policy: only what is looked at is drawn. */
+  cameras: readonly string[];
+  /** Told of what was mended and ends nothing; stderr unless given. */
+  warn?: ((text: string) => void) | undefined;
+}
+
 /**
- * @param cameras those of the policy: only what is looked at is drawn
  * @returns whose `dispose`, if it has one, is the caller's to call
  * @throws EnvironmentSetupError ERR_DSRL_LIBERO_* where LIBERO's bundle, plugin or GL is missing
  */
@@ -36,7 +43,7 @@ export async function createBackend(
   config: Config,
   role: Role,
   numEnvs: number,
-  cameras: readonly string[],
+  { cameras, warn }: BackendWishes,
 ): Promise<VecEnvBackend> {
   const env = config.env[role];
   const seed = BigInt(env.seed);
@@ -57,6 +64,7 @@ export async function createBackend(
       numEnvs,
       seed: env.seed,
       pictureSize: size,
+      ...(warn !== undefined && { warn }),
     });
   }
   return new LiberoBackend(runtime, {

@@ -48,6 +48,8 @@ export interface EvaluationRequest {
   signal?: AbortSignal | undefined;
   /** Where videos go if `env.eval.video_cfg.save_video` wants them; without it there are none. */
   videos?: VideoRequest | undefined;
+  /** Told of a worker of the original that was lost and replaced; stderr unless given. */
+  warn?: ((text: string) => void) | undefined;
   /** Told before each wave of environments: the episodes that have ended, of all. */
   onProgress?: ((done: number, total: number) => void) | undefined;
   /** Told of every episode behind its wave, in the order in which they ended. */
@@ -90,7 +92,10 @@ export async function evaluate(request: EvaluationRequest): Promise<EvaluationRe
   const most = repeats * Math.min(asked, resetCount(config.env.eval) ?? asked);
   const width = Math.min(wave, most);
   const { cameras } = request.policy.metadata;
-  const backend = await createBackend(runtime, config, 'eval', width, cameras);
+  const backend = await createBackend(runtime, config, 'eval', width, {
+    cameras,
+    warn: request.warn,
+  });
   const { save_video } = config.env.eval.video_cfg;
   const film =
     request.videos && save_video

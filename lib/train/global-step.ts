@@ -89,7 +89,8 @@ async function evaluateIfDue(
   let result: EvaluationResult;
   try {
     const videos = run.evaluation(completed);
-    result = await evaluate({ config, runtime, policy, agent, signal, videos });
+    const warn = (text: string) => progress.warn(text);
+    result = await evaluate({ config, runtime, policy, agent, signal, videos, warn });
   } catch (error) {
     if (signal?.aborted === true && error === signal.reason) return 'interrupted';
     throw error;

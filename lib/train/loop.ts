@@ -79,12 +79,14 @@ export async function train(request: TrainRequest): Promise<TrainSummary> {
   const run = resumed === null ? chooseRunFolder(config, request.runDir) : runOf(resumed);
   const changes = resumed === null ? [] : compareWithCheckpoint(config, resumed);
   let { progress } = request;
-  const videos = new RunVideos(config, run, (text) => progress.warn(text));
+  const warn = (text: string) => progress.warn(text);
+  const videos = new RunVideos(config, run, warn);
   const session = await openSession(config, runtime, {
     film: videos.training ?? undefined,
     checkpoint: resumed ?? undefined,
     backend: request.backend,
     onEpisode: request.onEpisode,
+    warn,
     signal,
   });
   const { counters } = session;

@@ -67,6 +67,8 @@ interface SessionOptions extends Abortable {
   backend?: VecEnvBackend | undefined;
   onEpisode?: ((episode: EpisodeRecord) => void) | undefined;
   film?: Film | undefined;
+  /** Told of what the environments had to mend. */
+  warn?: ((text: string) => void) | undefined;
 }
 
 /**
@@ -80,7 +82,7 @@ export async function openSession(
   runtime: Runtime,
   options: SessionOptions,
 ): Promise<Session> {
-  const { signal } = options;
+  const { signal, warn } = options;
   signal?.throwIfAborted();
   const folder = resolveModelPath(config);
   const contract = readContract(folder);
@@ -97,7 +99,8 @@ export async function openSession(
   };
   try {
     const backend =
-      options.backend ?? own(await createBackend(runtime, config, 'train', numEnvs, cameras));
+      options.backend ??
+      own(await createBackend(runtime, config, 'train', numEnvs, { cameras, warn }));
     checkBackend(backend, numEnvs, contract);
     const policy = own(await FrozenPolicy.open(runtime, folder, { signal }));
     return await makeSession({ config, runtime, policy, backend, own, close }, options);

@@ -36,7 +36,7 @@ const runtime = createRuntime({ device: 'cpu' });
 async function backendOf(environment, config, { cameras }) {
   if (environment === 'own') return undefined;
   const { total_num_envs: envs } = config.env.train;
-  const inner = await createBackend(runtime, config, 'train', envs, cameras);
+  const inner = await createBackend(runtime, config, 'train', envs, { cameras });
   return environment === 'permuted' ? new PermutedOutcomes(inner) : new BlackFrame(inner, runtime);
 }
 

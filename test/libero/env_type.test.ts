@@ -42,14 +42,23 @@ function configured(suite: string, ...more: string[]) {
   }).config;
 }
 
-const run = (config: ReturnType<typeof configured>) =>
-  evaluate({ config, runtime, policy: stillPolicy(runtime, config), agent: null });
+const run = (config: ReturnType<typeof configured>, warn?: (text: string) => void) =>
+  evaluate({ config, runtime, policy: stillPolicy(runtime, config), agent: null, warn });
 
 test.each(SUITES)('evaluates %s over the tasks that its worker names', async (suite) => {
   const tasks = suite === 'libero_object' ? 3 : 10;
   const result = await run(configured(suite));
   expect(result).toMatchObject({ episodes: 2 * tasks, success: 0, return: -10, episode_len: 10 });
   expect(result.tasks.map(({ task }) => task)).toEqual(Array.from({ length: tasks }, (_, k) => k));
+});
+
+test('a worker that is lost in an evaluation is told to whoever asked for it', async () => {
+  vi.stubEnv('DSRL_FAKE_ONCE', join(folder, 'once'));
+  const told: string[] = [];
+  const scene = ['env.eval.trials=[44,45]', 'env.eval.task_id_filter=[1]'];
+  const { episodes } = await run(configured('libero_goal', ...scene), (text) => told.push(text));
+  expect(episodes).toBe(1);
+  expect(told).toEqual([expect.stringContaining('is lost')]);
 });
 
 test('a task that the suite has not is an error, once the worker has said so', async () => {

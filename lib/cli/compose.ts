@@ -17,15 +17,14 @@ export function composeAloud(request: ComposeRequest): Composed {
 }
 
 /**
- * The configuration that a word of a command line names: a module, a recipe or a YAML file; null
- * where it can be none of them.
+ * The configuration that a word of a command line names: a recipe, or by its ending a module or a
+ * YAML file; null where it is none of them.
  *
  * @throws UsageError ERR_DSRL_CONFIG_MODULE
  */
 export async function sourceOf(word: string): Promise<ConfigSource | null> {
   if (listRecipes().some(({ name }) => name === word)) return { recipe: word };
-  const isFile = isConfigModule(word) || /\.ya?ml$/.test(word) || existsSync(word);
-  return isFile ? fileSource(word) : null;
+  return isConfigModule(word) || /\.ya?ml$/.test(word) ? fileSource(word) : null;
 }
 
 /** As `sourceOf`, of a word that stands where only a file may. */

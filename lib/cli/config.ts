@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { reasonOf, UsageError } from '../errors.js';
 import { parseCommand, suggestion, usageError } from './arguments.js';
 
@@ -114,8 +114,8 @@ async function compose(command: string, words: string[]) {
   if (name === undefined) throw usage(`\`${command}\` needs a recipe or a file`);
   const { configToYaml } = await import('../config/index.js');
   const { composeAloud, sourceOf } = await import('./compose.js');
-  // A path that is not there is told as a file, another word as a recipe.
-  const missing = /[/\\]/.test(name) ? { file: name } : { recipe: name };
-  const source = (await sourceOf(name)) ?? missing;
+  // Of another ending, or not there: a path is told as a file, another word as a recipe.
+  const isPath = /[/\\]/.test(name) || existsSync(name);
+  const source = (await sourceOf(name)) ?? (isPath ? { file: name } : { recipe: name });
   return { composed: composeAloud({ ...source, overrides }), configToYaml };
 }

@@ -6,8 +6,8 @@
 //   npm run test:learning [-- --libero] [-- --only TEXT] [-- --faults] [-- --anew]
 //
 // One line a control; the last line is `N passed, N failed`. `--only`: controls whose name holds
-// TEXT. `--faults`: each control with its fault planted, and it passes if it sees it. `--anew`: kept
-// runs are deleted first; of one that has learned, a learner that no longer does is not seen.
+// TEXT. `--faults`: each control with its fault planted, and it passes if it sees it. `--anew`:
+// kept runs are deleted first; of one that has learned, a learner that no longer does is not seen.
 
 import { rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';

@@ -169,8 +169,8 @@ export class NativeBackend implements VecEnvBackend, Disposable {
   }
 
   /**
-   * Gives simulation and drawing contexts back once no call is under way. Idempotent; later calls are
-   * ERR_DSRL_DISPOSED errors.
+   * Gives simulation and drawing contexts back once no call is under way. Idempotent; later calls
+   * are ERR_DSRL_DISPOSED errors.
    */
   dispose(): void {
     this.#raw.dispose();

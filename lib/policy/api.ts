@@ -141,8 +141,8 @@ export class Policy implements ActingPolicy {
    * `policy` at (seed, step n, env 0).
    *
    * @throws PolicyError ERR_DSRL_POLICY_CONTRACT, naming what the policy declares and what was
-   *   given; _TOKENIZER for a new prompt where the folder has no tokenizer; _NOT_FINITE if an action
-   *   is not a finite number: none leaves; UsageError ERR_DSRL_NOISE, _NUM_STEPS, _DISPOSED
+   *   given; _TOKENIZER for a new prompt where the folder has no tokenizer; _NOT_FINITE if an
+   *   action is not a finite number: none leaves; UsageError ERR_DSRL_NOISE, _NUM_STEPS, _DISPOSED
    */
   infer(
     observation: RobotObservation,

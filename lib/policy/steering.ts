@@ -48,7 +48,7 @@ export function writeSteering(checkpoint: string, steering: SteeringFile): void 
   writeFileSync(join(checkpoint, FILE), `${text}\n`);
 }
 
-/** The checkpoint that `path` means, a run's last one above all; null for another kind of folder. */
+/** The checkpoint that `path` means, a run's last one above all; null for another folder. */
 export function findSteered(path: string): string | null {
   return findCheckpoint(path, FILE);
 }

@@ -124,7 +124,7 @@ export class ClientSession {
   }
 }
 
-/** What a policy refuses in an observation; each of its other errors is the server's own trouble. */
+/** What a policy refuses in an observation; any other error is the server's own trouble. */
 const OF_OBSERVATION = [
   'ERR_DSRL_POLICY_CONTRACT',
   'ERR_DSRL_OBSERVATION',

@@ -87,8 +87,8 @@ export class Trainer {
    *
    * @returns as the generator's value, the summary of the run
    * @throws the signal's reason once the robot has stopped and the checkpoint is written; whatever
-   *   `train` throws; RuntimeFailure ERR_DSRL_ENVIRONMENT for a robot whose `stop` fails at the end:
-   *   the run is complete or its checkpoint written, but the robot may be moving
+   *   `train` throws; RuntimeFailure ERR_DSRL_ENVIRONMENT for a robot whose `stop` fails at the
+   *   end: the run is complete or its checkpoint written, but the robot may be moving
    */
   async *run(
     options: { signal?: AbortSignal } = {},

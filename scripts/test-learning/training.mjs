@@ -7,8 +7,9 @@
  * another environment) or `black` (the agent's frame is); `keep` names the folder of a run that is
  * gone on with when it is there. An evaluation: the `trained` agent, the `fresh` one, or the frozen
  * policy alone (null, under `noise`) over every (task, trial), `repeats` times; `overrides`
- * behind the training's; `wave`: as many environments at once; `stochastic`: it draws from its distribution instead of taking the mean;
- * `black`: it sees a black frame; `listed`: with each episode by itself.
+ * behind the training's; `wave`: as many environments at once; `stochastic`: it draws from its
+ * distribution instead of taking the mean; `black`: it sees a black frame; `listed`: with each
+ * episode by itself.
  */
 export function training(it) {
   return { recipe: 'tabletop', seed: 0, environment: 'own', overrides: [], ...it };

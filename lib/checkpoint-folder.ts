@@ -1,5 +1,6 @@
-import { existsSync, lstatSync, readdirSync, readlinkSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { isFolder } from './folder.js';
 
 /**
  * The checkpoint folder that `path` means: a run (its last checkpoint), its `checkpoints`,
@@ -34,7 +35,7 @@ export function stepsOf(folder: string): string[] {
 }
 
 function newestIn(place: string): string[] {
-  if (!existsSync(place) || !statSync(place).isDirectory()) return [];
+  if (!isFolder(place)) return [];
   return stepsOf(place)
     .reverse()
     .map((name) => join(place, name));

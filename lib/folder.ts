@@ -1,5 +1,10 @@
-import { mkdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+
+/** Whether there is a folder; where a path leads through a file there is none. */
+export function isFolder(path: string): boolean {
+  return existsSync(path) && statSync(path).isDirectory();
+}
 
 /**
  * Makes a folder and those above it that are missing. Node's own `recursive` does not return where

@@ -25,7 +25,8 @@ const FLOORS = [
   ['acting-policy.ts'],
   ['native'],
   ['torch'],
-  ['deadline.ts', 'signal.ts', 'folder.ts', 'checkpoint-folder.ts'],
+  ['checkpoint-folder.ts'],
+  ['deadline.ts', 'signal.ts', 'folder.ts'],
   ['errors.ts'],
 ];
 

@@ -1,4 +1,3 @@
-import { existsSync, statSync } from 'node:fs';
 import { type Composed, type ComposeRequest, composeConfig, listRecipes } from '../config/index.js';
 import { isConfigModule, readConfigModule } from './config-module.js';
 
@@ -30,8 +29,4 @@ export async function sourceOf(word: string): Promise<ConfigSource | null> {
 /** As `sourceOf`, of a word that stands where only a file may. */
 export async function fileSource(file: string): Promise<ConfigSource> {
   return isConfigModule(file) ? { text: await readConfigModule(file) } : { file };
-}
-
-export function isFolder(path: string): boolean {
-  return existsSync(path) && statSync(path).isDirectory();
 }

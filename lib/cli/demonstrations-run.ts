@@ -279,6 +279,7 @@ function writeShard(
   );
   const count = rows.length;
   if (count === 0) return 0;
+  type Row = (typeof rows)[number];
   const pictures = (camera: 'main' | 'wrist') =>
     Tensor.from(runtime, Buffer.concat(rows.map(({ frame }) => frame[camera])), [
       count,
@@ -286,55 +287,26 @@ function writeShard(
       SIDE,
       3,
     ]);
-  const floats = (values: readonly Float32Array[], shape: number[]) => {
-    const flat = new Float32Array(shape.reduce((a, b) => a * b, 1));
+  /** [F, ...shape]: a row's values one behind the other. */
+  const floats = (shape: number[], values: (row: Row) => readonly Float32Array[]) => {
+    const flat = new Float32Array(shape.reduce((a, b) => a * b, count));
     let at = 0;
-    for (const value of values) {
+    for (const value of rows.flatMap(values)) {
       flat.set(value, at);
       at += value.length;
     }
-    return Tensor.from(runtime, flat, shape);
+    return Tensor.from(runtime, flat, [count, ...shape]);
   };
-  const whole = (value: (row: (typeof rows)[number]) => number) =>
+  const whole = (value: (row: Row) => number) =>
     Tensor.from(runtime, Int32Array.from(rows, value), [count]);
   const tensors = new Map<string, Tensor>([
     ['main', pictures('main')],
     ['wrist', pictures('wrist')],
-    [
-      'state',
-      floats(
-        rows.map(({ frame }) => frame.state),
-        [count, 8],
-      ),
-    ],
-    [
-      'objects',
-      floats(
-        rows.map(({ frame }) => frame.objects),
-        [count, 3, 3],
-      ),
-    ],
-    [
-      'actions',
-      floats(
-        rows.flatMap(({ actions }) => actions),
-        [count, horizon, ACTION_DIM],
-      ),
-    ],
-    [
-      'expert',
-      floats(
-        rows.flatMap(({ expert }) => expert),
-        [count, horizon, ACTION_DIM],
-      ),
-    ],
-    [
-      'placed',
-      floats(
-        rows.map(({ episode }) => episode.placed),
-        [count, 3, 3],
-      ),
-    ],
+    ['state', floats([8], ({ frame }) => [frame.state])],
+    ['objects', floats([3, 3], ({ frame }) => [frame.objects])],
+    ['actions', floats([horizon, ACTION_DIM], ({ actions }) => actions)],
+    ['expert', floats([horizon, ACTION_DIM], ({ expert }) => expert)],
+    ['placed', floats([3, 3], ({ episode }) => [episode.placed])],
     ['task', whole(() => task)],
     ['trial', whole(({ episode }) => episode.trial)],
     ['errand', whole(({ episode }) => episode.errand)],

@@ -104,7 +104,8 @@ export function videoOverrides(choice: string): string[] {
 const NO_REPLAY = Number.POSITIVE_INFINITY;
 
 async function subjectOf(words: string[], device: string | undefined, policyOnly: boolean) {
-  const { composeAloud, isFolder, isOverride, sourceOf } = await import('./compose.js');
+  const { composeAloud, isOverride, sourceOf } = await import('./compose.js');
+  const { isFolder } = await import('../folder.js');
   const { refuseUntrainable } = await import('../config/index.js');
   const { checkpointConfig, resolveCheckpoint } = await import('../train/index.js');
   const overrides = words.filter(isOverride);

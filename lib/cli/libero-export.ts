@@ -1,7 +1,8 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
+import { isFolder } from '../folder.js';
 import { packageRoot } from '../torch/surroundings.js';
 import { type BundleReport, checkBundle } from './libero-check.js';
 import { runPythonTool } from './python-tool.js';
@@ -53,8 +54,7 @@ function tell(line: string): void {
 
 function environmentProgram(python: string): string {
   const path = resolve(python);
-  const program =
-    existsSync(path) && statSync(path).isDirectory() ? join(path, 'bin', 'python') : path;
+  const program = isFolder(path) ? join(path, 'bin', 'python') : path;
   if (existsSync(program)) return program;
   throw new UsageError('ERR_DSRL_USAGE', `libero: --python ${python}: there is no ${program}`, {
     hint: 'name the folder of a Python environment, the one that holds bin/python',

@@ -57,9 +57,10 @@ export async function runQuickstart(argv: string[]): Promise<number> {
   const plan = await planTraining({
     words: [recipe, ...overrides],
     file: undefined,
-    ...{ resume: undefined, runDir: undefined },
-    ...(runDir !== undefined && goOnOrBegin(runDir, say)),
+    resume: undefined,
+    runDir: undefined,
     device: undefined,
+    ...(runDir !== undefined && goOnOrBegin(runDir, say)),
   });
   const filming = values.video === undefined ? [] : videoOverrides(values.video);
   const filmed = { recipe, overrides: [...overrides, ...filming] };

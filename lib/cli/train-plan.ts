@@ -2,10 +2,11 @@ import { readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { type Config, listRecipes, refuseUntrainable } from '../config/index.js';
 import { UsageError } from '../errors.js';
+import { isFolder } from '../folder.js';
 import { checkpointConfig, resolveCheckpoint, runOf } from '../train/index.js';
 import { hasCheckpoint } from '../train/run-folder.js';
 import { usageError } from './arguments.js';
-import { composeAloud, fileSource, isFolder, isOverride } from './compose.js';
+import { composeAloud, fileSource, isOverride } from './compose.js';
 
 export interface TrainWords {
   words: string[];

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { reasonOf } from '../errors.js';
+import { isFolder } from '../folder.js';
 import { fail, nearest } from './problems.js';
 import type { MapNode, TreeNode } from './tree.js';
 import { parseYaml } from './yaml-source.js';
@@ -173,8 +174,4 @@ function yamlNames(folder: string): string[] {
 
 function isFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
-}
-
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }

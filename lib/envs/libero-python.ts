@@ -32,7 +32,7 @@ export interface LiberoPythonOptions {
   /** How long a worker may take to start, and for one command, in ms. */
   patience?: WorkerOptions['patience'];
   /** Told of every worker that is lost. */
-  warn?: (text: string) => void;
+  warn?: ((text: string) => void) | undefined;
   /** @internal what is run instead of worker.py */
   workerScript?: string;
 }

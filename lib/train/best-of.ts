@@ -54,8 +54,7 @@ export async function bestOf(request: EvaluationRequest, noises: number): Promis
       const drawn = uniformNoise(request, 'eval.best_of', k, scenes.length);
       for (const wave of waves(open, width)) {
         signal?.throwIfAborted();
-        const solved = scenes.filter(({ success }) => success).length;
-        request.onProgress?.(solved, scenes.length);
+        request.onProgress?.(solvedOf(scenes).length, scenes.length);
         const rows = wave.map((scene) => {
           return scene && drawn.subarray(scene.place * size, (scene.place + 1) * size);
         });
@@ -69,7 +68,7 @@ export async function bestOf(request: EvaluationRequest, noises: number): Promis
         }
       }
     }
-    const solved = scenes.filter(({ success }) => success);
+    const solved = solvedOf(scenes);
     const tries = solved.reduce((sum, scene) => sum + scene.tries, 0);
     return {
       success: solved.length / scenes.length,
@@ -82,6 +81,10 @@ export async function bestOf(request: EvaluationRequest, noises: number): Promis
   } finally {
     backend.dispose?.();
   }
+}
+
+function solvedOf<Scene extends { success: boolean }>(scenes: readonly Scene[]): Scene[] {
+  return scenes.filter(({ success }) => success);
 }
 
 /** Waves of scenes, each in the environment of its place; null where an environment waits. */

@@ -64,7 +64,7 @@ export async function createBackend(
       numEnvs,
       seed: env.seed,
       pictureSize: size,
-      ...(warn !== undefined && { warn }),
+      warn,
     });
   }
   return new LiberoBackend(runtime, {

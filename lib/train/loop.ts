@@ -89,22 +89,38 @@ export async function train(request: TrainRequest): Promise<TrainSummary> {
     warn,
     signal,
   });
-  const { counters } = session;
-  let log: RunLog;
   try {
     if (resumed === null) createRunFolder(run, config, runtime);
     makeFolder(join(run, 'checkpoints'));
     progress = withRunLog(request.progress, join(run, 'run.log'));
-    log = RunLog.open(run, {
+    const log = RunLog.open(run, {
       events: config.runner.logger.logger_backends.includes('tensorboard'),
-      resumeStep: resumed === null ? undefined : counters.globalSteps,
+      resumeStep: resumed === null ? undefined : session.counters.globalSteps,
     });
     if (resumed !== null) goOn(session, resumed, changes, progress);
-  } catch (error) {
+    return await runSteps(session, { run, resumed, progress, log, videos, request });
+  } finally {
     session.close();
-    throw error;
   }
+}
 
+interface RunParts {
+  run: string;
+  /** The checkpoint that it goes on from. */
+  resumed: string | null;
+  progress: Progress;
+  log: RunLog;
+  videos: RunVideos;
+  request: TrainRequest;
+}
+
+/** The global steps that are left, with a checkpoint at the end; closes the log and the videos. */
+async function runSteps(
+  session: Session,
+  { run, resumed, progress, log, videos, request }: RunParts,
+): Promise<TrainSummary> {
+  const { config, counters } = session;
+  const { signal } = request;
   const total = totalSteps(config);
   const evaluates = request.backend === undefined;
   let checkpoint = resumed;
@@ -122,8 +138,8 @@ export async function train(request: TrainRequest): Promise<TrainSummary> {
   };
   try {
     while (counters.globalSteps < total && signal?.aborted !== true) {
-      const request = { progress, log, total, signal, evaluates, videos };
-      const complete = await globalStep(session, request);
+      const step = { progress, log, total, signal, evaluates, videos };
+      const complete = await globalStep(session, step);
       if (complete || hasBegun(session.step)) saved = false;
       if (complete && due(config.runner.save_interval, counters.globalSteps)) await save();
     }
@@ -134,7 +150,6 @@ export async function train(request: TrainRequest): Promise<TrainSummary> {
   } finally {
     await videos.training?.close();
     log.close();
-    session.close();
   }
   return {
     run,

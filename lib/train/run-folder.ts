@@ -12,7 +12,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { type Config, configToYaml } from '../config/index.js';
 import { DsrlError, EnvironmentSetupError, reasonOf, UsageError } from '../errors.js';
-import { makeFolder } from '../folder.js';
+import { isFolder, makeFolder } from '../folder.js';
 import type { Runtime } from '../native/index.js';
 
 /**
@@ -98,8 +98,7 @@ function isLeftover(run: string): boolean {
 }
 
 function entriesOf(folder: string): string[] {
-  const isFolder = statSync(folder, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  return isFolder ? readdirSync(folder) : [];
+  return isFolder(folder) ? readdirSync(folder) : [];
 }
 
 function writing(folder: string, body: () => void): void {

@@ -87,14 +87,15 @@ void AgentHandle::Dispose(const Napi::CallbackInfo&) {
 }
 
 void ReplayHandle::Register(Napi::Env env, Napi::Object exports) {
+  using Handle = ReplayHandle;
   exports.Set("Replay", DefineClass(env, "Replay",
-                                    {InstanceMethod("append", &ReplayHandle::Append),
-                                     InstanceMethod("size", &ReplayHandle::Size),
-                                     InstanceMethod("total", &ReplayHandle::Total),
-                                     InstanceMethod("capacity", &ReplayHandle::Capacity),
-                                     InstanceMethod("save", &ReplayHandle::Save),
-                                     InstanceMethod("load", &ReplayHandle::Load),
-                                     InstanceMethod("dispose", &ReplayHandle::Dispose)}));
+                                    {InstanceMethod("append", &Handle::Append),
+                                     InstanceMethod("size", &Handle::Count<&Replay::size>),
+                                     InstanceMethod("total", &Handle::Count<&Replay::total>),
+                                     InstanceMethod("capacity", &Handle::Count<&Replay::capacity>),
+                                     InstanceMethod("save", &Handle::Save),
+                                     InstanceMethod("load", &Handle::Load),
+                                     InstanceMethod("dispose", &Handle::Dispose)}));
 }
 
 ReplayHandle::ReplayHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ReplayHandle>(info) {
@@ -125,19 +126,11 @@ void ReplayHandle::Append(const Napi::CallbackInfo& info) {
   });
 }
 
-Napi::Value ReplayHandle::Size(const Napi::CallbackInfo& info) {
+template <int64_t (Replay::*count)() const>
+Napi::Value ReplayHandle::Count(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    return Napi::Number::New(info.Env(), static_cast<double>(replay()->object.size()));
-  });
-}
-Napi::Value ReplayHandle::Total(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value {
-    return Napi::Number::New(info.Env(), static_cast<double>(replay()->object.total()));
-  });
-}
-Napi::Value ReplayHandle::Capacity(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value {
-    return Napi::Number::New(info.Env(), static_cast<double>(replay()->object.capacity()));
+    const Replay& held = replay()->object;
+    return Napi::Number::New(info.Env(), static_cast<double>((held.*count)()));
   });
 }
 

@@ -67,9 +67,8 @@ class ReplayHandle : public Napi::ObjectWrap<ReplayHandle> {
 
  private:
   void Append(const Napi::CallbackInfo& info);
-  Napi::Value Size(const Napi::CallbackInfo& info);
-  Napi::Value Total(const Napi::CallbackInfo& info);
-  Napi::Value Capacity(const Napi::CallbackInfo& info);
+  template <int64_t (Replay::*count)() const>
+  Napi::Value Count(const Napi::CallbackInfo& info);
   Napi::Value Save(const Napi::CallbackInfo& info);
   Napi::Value Load(const Napi::CallbackInfo& info);
   void Dispose(const Napi::CallbackInfo& info);

@@ -3,7 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, test } from 'vitest';
-import { Learner, learnerSettings, networkSizes, Replay, Tensor } from '../../lib/index.js';
+import { Learner, learnerSettings, networkSizes, Replay } from '../../lib/index.js';
+import { output } from '../support/program.js';
+import { emptyRows } from '../support/replay-rows.js';
 import { configured, runtime, SMALL } from '../support/training.js';
 
 const config = configured();
@@ -18,24 +20,7 @@ let replay: Replay;
 beforeEach(() => {
   learner = new Learner(runtime, learnerSettings(config), 1n);
   replay = new Replay(runtime, sizes, 16, ROWS);
-  const zeros = (...shape: number[]) =>
-    Tensor.from(runtime, new Float32Array(shape.reduce((all, side) => all * side, 1)), shape);
-  const side = sizes.image_size;
-  const pixels = new Uint8Array(ROWS * side * side * 3);
-  const frame = Tensor.from(runtime, pixels, [ROWS, side, side, 3]);
-  const state = zeros(ROWS, sizes.state_dim);
-  replay.append({
-    frame,
-    state,
-    nextFrame: frame,
-    nextState: state,
-    noise: zeros(ROWS, sizes.noise_dim),
-    rewards: new Float32Array(ROWS),
-    steps: new Int32Array(ROWS).fill(1),
-    terminated: new Uint8Array(ROWS),
-    active: new Uint8Array(ROWS).fill(1),
-    version: 0,
-  });
+  replay.append(emptyRows(sizes, ROWS));
 });
 
 test('an abort stops the updates it is for, also when others are asked for at once', async () => {
@@ -67,35 +52,23 @@ test('a replay is saved and learned from by whoever comes first: neither is refu
   expect(copy.size).toBe(ROWS);
 });
 
-/** Runs a program with the compiled library and a learner's parts in reach. */
+/** Runs a program with a learner's parts in reach; returns what it tells. */
 function run(body: string, env: Record<string, string | undefined> = {}) {
-  const library = JSON.stringify(new URL('../../dist/index.js', import.meta.url).href);
-  const file = join(folder, 'program.mjs');
-  writeFileSync(
-    file,
-    `
+  const program = `
     const { Agent, composeConfig, createRuntime, Learner, learnerSettings, networkSizes, Replay,
-            Tensor } = await import(${library});
+            Tensor } = dsrl;
     const overrides = ${JSON.stringify(SMALL)};
     const { config } = composeConfig({ recipe: 'tabletop', overrides });
     const settings = learnerSettings(config);
     const sizes = networkSizes(config);
-    const runtime = createRuntime({ device: 'cpu' });
-    const turns = () => new Promise((resolve) => setTimeout(resolve, 20));
     const zeros = (Type, ...shape) =>
       Tensor.from(runtime, new Type(shape.reduce((all, side) => all * side, 1)), shape);
     const side = sizes.image_size;
     const frames = (rows) => zeros(Uint8Array, rows, side, side, 3);
     const states = (rows) => zeros(Float32Array, rows, sizes.state_dim);
     const tell = (value) => console.log(JSON.stringify(value));
-    ${body}`,
-  );
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['--expose-gc', file], {
-    encoding: 'utf8',
-    env: { ...process.env, ...env },
-  });
-  expect({ status, signal, stderr }).toEqual({ status: 0, signal: null, stderr: '' });
-  return JSON.parse(stdout);
+    ${body}`;
+  return JSON.parse(output(program, { env }));
 }
 
 test('a learner that nobody holds makes its updates to the end', () => {

@@ -9,11 +9,11 @@ import {
   learnerSettings,
   networkSizes,
   Replay,
-  type ReplayRows,
   Tensor,
 } from '../../lib/index.js';
 import { openSession } from '../../lib/train/session.js';
 import { isLinux, reserved, threads } from '../support/process-memory.js';
+import { emptyRows, zeros } from '../support/replay-rows.js';
 import {
   configured,
   ENVS,
@@ -26,25 +26,8 @@ import {
 
 const config = configured();
 const sizes = networkSizes(config);
-const side = sizes.image_size;
-
-const zeros = (...shape: number[]) =>
-  Tensor.from(runtime, new Float32Array(shape.reduce((size, it) => size * it)), shape);
-const seen: AgentObservation = {
-  frame: Tensor.from(runtime, new Uint8Array(ENVS * side * side * 3), [ENVS, side, side, 3]),
-  state: zeros(ENVS, sizes.state_dim),
-};
-const rows: ReplayRows = {
-  ...seen,
-  nextFrame: seen.frame,
-  nextState: seen.state,
-  noise: zeros(ENVS, sizes.noise_dim),
-  rewards: new Float32Array(ENVS),
-  steps: new Int32Array(ENVS).fill(1),
-  terminated: new Uint8Array(ENVS),
-  active: new Uint8Array(ENVS).fill(1),
-  version: 0,
-};
+const rows = emptyRows(sizes, ENVS);
+const seen: AgentObservation = rows;
 const actions = zeros(ENVS, 2, 7);
 const limit = new Int32Array(ENVS).fill(2);
 const folder = () => mkdtempSync(join(root, 'dispose-'));

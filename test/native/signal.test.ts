@@ -12,6 +12,7 @@ import {
   Tensor,
 } from '../../lib/index.js';
 import { SHIPPED } from '../support/policy.js';
+import { emptyRows } from '../support/replay-rows.js';
 import { configured, root, runtime, Tabletop } from '../support/training.js';
 
 const config = configured();
@@ -29,27 +30,12 @@ function kept<Handle extends Tensor>(tensor: Handle): Handle {
   return tensor;
 }
 
-const zeros = (width: number) =>
-  kept(Tensor.from(runtime, new Float32Array(ROWS * width), [ROWS, width]));
-
 function parts() {
-  const side = sizes.image_size;
-  const pixels = new Uint8Array(ROWS * side * side * 3).fill(7);
-  const frame = kept(Tensor.from(runtime, pixels, [ROWS, side, side, 3]));
-  const [state, noise] = [zeros(sizes.state_dim), zeros(sizes.noise_dim)];
+  const rows = emptyRows(sizes, ROWS, 7);
+  const { frame, state } = rows;
+  for (const tensor of [frame, state, rows.noise]) kept(tensor);
   const replay = emptyReplay();
-  replay.append({
-    frame,
-    state,
-    nextFrame: frame,
-    nextState: state,
-    noise,
-    rewards: new Float32Array(ROWS),
-    steps: new Int32Array(ROWS).fill(1),
-    terminated: new Uint8Array(ROWS),
-    active: new Uint8Array(ROWS).fill(1),
-    version: 0,
-  });
+  replay.append(rows);
   const backend = new Tabletop(ROWS);
   for (let env = 0; env < ROWS; env++) backend.restore(env, 0, env);
   const moves = new Float32Array(ROWS * 2 * 7).fill(0.5);

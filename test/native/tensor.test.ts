@@ -1,7 +1,7 @@
-import { spawnSync } from 'node:child_process';
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { createRuntime, type DsrlError, randomNormal, Tensor } from '../../lib/index.js';
+import { output } from '../support/program.js';
 
 const runtime = createRuntime({ device: 'cpu' });
 const counted = (...shape: number[]) => {
@@ -167,20 +167,11 @@ describe('after dispose', () => {
 
 /** Runs a program in which what is read after it was freed is no valid address. */
 function run(body: string, ...flags: string[]) {
-  const library = JSON.stringify(new URL('../../dist/index.js', import.meta.url).href);
   const program = `
-    const { createRuntime, Tensor } = await import(${library});
-    const runtime = createRuntime({ device: 'cpu' });
-    const turns = () => new Promise((resolve) => setTimeout(resolve, 20));
+    const { Tensor } = dsrl;
     const tensor = Tensor.from(runtime, Float32Array.of(1, 2, 3), [3]);
     ${body}`;
-  const given = [...flags, '--expose-gc', '--input-type=module', '-e', program];
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, given, {
-    encoding: 'utf8',
-    env: { ...process.env, MALLOC_PERTURB_: '165' },
-  });
-  expect({ status, signal, stderr }).toEqual({ status: 0, signal: null, stderr: '' });
-  return stdout.trim();
+  return output(program, { flags, env: { MALLOC_PERTURB_: '165' } });
 }
 
 describe('a view that holds nothing any more lets its tensor be disposed of', () => {

@@ -20,7 +20,7 @@ test('a robot is trained, its events come as they happen, and the summary at the
   expect(robot.stops).toBe(1); // at the end
 });
 
-test('a robot under a configuration of LIBERO moves as the policy says, and no step more', async () => {
+test('a robot under a configuration of LIBERO moves as the policy says and no more', async () => {
   const robot = new SimulatedRobot();
   const overrides = ['env.train.env_type=libero', 'env.train.task_suite_name=libero_spatial'];
   const { summary } = await collect(trainer(robot, 1, { overrides }).trainer.run());

@@ -37,10 +37,18 @@ class Around {
 /**
  * Every chunk's outcome is credited to another environment, another one each time: rewards and ends
  * of episodes are as frequent as they are, and say nothing about what was done. All chunks claim to
- * have run to their end, since the steps of one that succeeded would tell.
+ * have run to their end, since the steps of one that succeeded would tell. A success is credited
+ * once: the environment that had it is not told, and goes on with its task done.
  */
 export class PermutedOutcomes extends Around {
   #shift = 0;
+  /** Environments whose success has been credited since they were last put somewhere. */
+  #credited = new Set();
+
+  restore(env, task, trial) {
+    this.#credited.delete(env);
+    return super.restore(env, task, trial);
+  }
 
   async stepChunk(actions, limit) {
     const result = await this.inner.stepChunk(actions, limit);
@@ -49,7 +57,9 @@ export class PermutedOutcomes extends Around {
     const success = new Uint8Array(envs * chunk);
     for (let env = 0; env < envs; env++) {
       const other = (env + this.#shift) % envs;
-      success[env * chunk + limit[env] - 1] = Number(succeeded(result, other, chunk));
+      if (!succeeded(result, other, chunk) || this.#credited.has(other)) continue;
+      this.#credited.add(other);
+      success[env * chunk + limit[env] - 1] = 1;
     }
     return { ...result, success, executed: limit.slice() };
   }

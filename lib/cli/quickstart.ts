@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { parseCommand, usageError } from './arguments.js';
 
@@ -20,12 +19,6 @@ Examples:
 
 const OPTIONS = { 'run-dir': { type: 'string' }, video: { type: 'string' } } as const;
 
-/**
- * A small learner gains nothing from more. Unlike elsewhere no core is left free: nothing else runs
- * beside a quickstart, and two threads take three quarters of one's time.
- */
-const MOST_THREADS = 4;
-
 /** Where episodes cost next to nothing: the base's success is known to about 3 points. */
 const TABLETOP_EPISODES = 1000;
 
@@ -36,10 +29,6 @@ export async function runQuickstart(argv: string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  // Both are read by libtorch's OpenMP when it is loaded. Its threads wait for each other asleep:
-  // by default they spin, and beside another busy process two of them take five times as long.
-  process.env.OMP_NUM_THREADS ??= `${Math.min(MOST_THREADS, availableParallelism())}`;
-  process.env.OMP_WAIT_POLICY ??= 'PASSIVE';
   const { composeAloud, isOverride } = await import('./compose.js');
   const { resetCount } = await import('../config/index.js');
   const { chooseRunFolder, runOf } = await import('../train/index.js');

@@ -32,8 +32,10 @@ export async function replayUpdates(request: ReplayUpdates): Promise<void> {
   const settings = readSettings(request.config);
   const files = batchFiles(request);
   const runtime = createRuntime({ device: request.device });
-  if (request.threads !== undefined) runtime.setThreads(request.threads);
-  const learner = new Learner(runtime, settings, 0n);
+  const { threads } = request;
+  if (threads !== undefined) runtime.setThreads(threads);
+  const shared = threads === undefined ? settings : { ...settings, threads };
+  const learner = new Learner(runtime, shared, 0n);
   learner.loadAgent(request.agent);
   if (request.target === undefined) learner.resetTarget();
   else learner.loadTarget(request.target);

@@ -16,7 +16,7 @@ Nothing is drawn at random: the same inputs and options write the same bytes.
   --limit N          run N batches
   --device D         cpu (the default), cuda or cuda:N
   --compute C        fp32; bf16 does not exist yet
-  --threads N        threads of torch's operations
+  --threads N        threads of torch's operations, and threads that share an update
   -h, --help
 
 Exit codes: 0; 2 for wrong usage or inputs; 4 if a loss or a weight is not finite, with the files as

@@ -59,6 +59,8 @@ export interface LearnerSettings extends NetworkSizes {
   alpha_clip: number;
   adam_eps: number;
   micro_batch_size: number;
+  /** That share an update on the CPU; unless given, as `Runtime.threads` says. */
+  threads?: number;
   critic_subsample_size: number;
   critic_actor_ratio: number;
   batch_size: number;
@@ -263,8 +265,8 @@ export interface Binding {
   openCudaPlugin(file: string, device: string): void;
   /** Threads of libtorch's operations, for the calling process. */
   setThreads(count: number): void;
-  /** As `setThreads`, unless somebody in the process has called that. */
-  setDefaultThreads(count: number): void;
+  /** Where nobody calls `setThreads`, the numbers follow from how many cores there are. */
+  setDefaultThreads(cores: number): void;
   getThreads(): number;
   memory(): { tensors: number; hostBytes: number; deviceBytes: number };
   Tensor: {

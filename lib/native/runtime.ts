@@ -21,11 +21,16 @@ export interface Runtime {
    * DSRL_NO_EXTERNAL_BUFFERS=1 in the environment makes any Node such a one, for tests.
    */
   readonly zeroCopy: boolean;
-  /** Threads of libtorch's own operations. */
+  /**
+   * Threads of libtorch's own operations: one less than there are cores, unless OMP_NUM_THREADS or
+   * `setThreads` says another number. A learner on the CPU shares each update among all cores, or
+   * among that number, one for every 32 rows of the batch at most.
+   */
   readonly threads: number;
   /**
    * Sets the threads of libtorch's own operations, for the whole process: for what this thread does
-   * at once, and for what native threads do from their next call on.
+   * at once, for what native threads do from their next call on, and for the updates of learners
+   * that are made from now on.
    */
   setThreads(count: number): void;
   /** What the live handles of this thread hold. */
@@ -50,9 +55,7 @@ export function createRuntime(options: { device?: string; torchHome?: string } =
   });
   const binding = loaded.core;
   if (process.env.OMP_NUM_THREADS === undefined) {
-    // A core is left to the event loop and to the system: when every core computes, the barriers of
-    // a convolution's backward pass spin against them, and an update takes half as long again.
-    binding.setDefaultThreads(Math.max(1, availableParallelism() - 1));
+    binding.setDefaultThreads(availableParallelism());
   }
   if (loadedCore === undefined) {
     // process.exit() on the main thread runs no environment cleanup hook: without this listener a

@@ -1,8 +1,10 @@
 #include "addon/settings.h"
 
+#include <algorithm>
 #include <string>
 
 #include "addon/fields.h"
+#include "addon/torch_threads.h"
 
 namespace dsrl::addon {
 namespace {
@@ -12,6 +14,11 @@ AdamConfig adam(const Napi::Object& object, const std::string& group) {
   if (betas.size() != 2) mistyped(object, group + "_betas", "two numbers");
   return {number(object, (group + "_lr").c_str()), betas[0], betas[1], number(object, "adam_eps"),
           number(object, (group + "_clip").c_str())};
+}
+
+// A thread with fewer than 32 rows would cost more than it brings.
+int64_t threads_worth(int64_t rows) {
+  return std::clamp<int64_t>(rows / 32, 1, update_threads());
 }
 
 }  // namespace
@@ -60,6 +67,8 @@ LearnerConfig learner_config(const Napi::Object& settings) {
   config.batch_size = integer(settings, "batch_size");
   config.sample_window = integer(settings, "sample_window");
   config.micro_batch_size = integer(settings, "micro_batch_size");
+  config.threads =
+      settings.Has("threads") ? integer(settings, "threads") : threads_worth(config.batch_size);
   return config;
 }
 

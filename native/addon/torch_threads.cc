@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "core/error.h"
@@ -9,8 +10,17 @@
 namespace dsrl::addon {
 namespace {
 
-// 0: nobody has set one, and libtorch's own holds (that of OMP_NUM_THREADS).
-std::atomic<int> wanted{0};
+// 0: nobody has asked, and the number follows the cores; where those were not told either,
+// libtorch's own holds (that of OMP_NUM_THREADS).
+std::atomic<int> asked{0};
+std::atomic<int> available{0};
+
+// 0: libtorch's own.
+int operation_threads() {
+  if (const int count = asked; count > 0) return count;
+  const int cores = available;
+  return cores > 0 ? std::max(1, cores - 1) : 0;
+}
 
 void check(int count) {
   if (count >= 1 && count <= 1024) return;
@@ -21,20 +31,25 @@ void check(int count) {
 
 void set_torch_threads(int count) {
   check(count);
-  wanted = count;
+  asked = count;
   apply_torch_threads();
 }
 
-void set_default_torch_threads(int count) {
-  check(count);
-  int unset = 0;
-  wanted.compare_exchange_strong(unset, count);
+void set_default_torch_threads(int cores) {
+  check(cores);
+  available = cores;
   apply_torch_threads();
+}
+
+int update_threads() {
+  if (const int count = asked; count > 0) return count;
+  const int cores = available;
+  return cores > 0 ? cores : at::get_num_threads();
 }
 
 void apply_torch_threads() {
   thread_local int applied = 0;
-  const int count = wanted;
+  const int count = operation_threads();
   if (count == applied) return;
   at::set_num_threads(count);
   applied = count;

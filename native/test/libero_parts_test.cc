@@ -11,11 +11,11 @@
 #include <fstream>
 #include <system_error>
 
+#include "core/thread_pool.h"
 #include "libero/observation_clock.h"
 #include "libero/rotation.h"
 #include "libero/small_matrix.h"
 #include "libero/success.h"
-#include "libero/thread_pool.h"
 #include "test/support.h"
 
 namespace dsrl::libero {

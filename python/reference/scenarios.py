@@ -80,6 +80,8 @@ SCENARIOS: list[Scenario] = [
     small("adam", "large eps, fast moments", 0, **OTHER_ADAM),
     small("micro_divisor", "micro_batch_size 4 of 12", 9, micro_batch_size=4),
     small("micro_non_divisor", "micro_batch_size 5 of 12", 12, micro_batch_size=5, **ALL_MIN),
+    Scenario("threads", "two threads share the rows", SMALL, seed=9,
+             arguments=["--threads", "2"], plants=["joint-clipping", "divide-by-256"]),
     small("no_images", "image_size 0", 9, ("stale-features",), image_size=0),
     Scenario(
         "sizes",

@@ -51,12 +51,12 @@ ParameterBuffer::ParameterBuffer(ParameterLayout layout, at::Device device)
       values_(at::zeros({layout_.size()}, at::TensorOptions().dtype(at::kFloat).device(device))),
       gradient_(at::zeros_like(values_)) {}
 
-ParameterViews ParameterBuffer::trainable() const {
+ParameterViews ParameterBuffer::trainable(const at::Tensor& gradient) const {
   ParameterViews views;
   for (const auto& entry : layout_.entries()) {
     at::Tensor leaf = view_of(values_, entry).detach();
     leaf.set_requires_grad(true);
-    leaf.mutable_grad() = view_of(gradient_, entry);
+    leaf.mutable_grad() = view_of(gradient, entry);
     views.emplace(entry.name, std::move(leaf));
   }
   return views;

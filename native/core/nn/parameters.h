@@ -56,8 +56,9 @@ class ParameterBuffer {
   /// Every gradient, float32 [size]; backward() adds into it.
   const at::Tensor& gradient() const { return gradient_; }
 
-  /// Leaves of autograd over values(): backward() accumulates into gradient().
-  ParameterViews trainable() const;
+  /// Leaves of autograd over values(): backward() accumulates into `gradient`, float32 [size].
+  ParameterViews trainable(const at::Tensor& gradient) const;
+  ParameterViews trainable() const { return trainable(gradient_); }
   /// The same storage outside autograd: no gradient reaches it.
   ParameterViews frozen() const;
   NamedTensors named() const { return named_views(layout_, values_); }

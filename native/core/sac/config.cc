@@ -40,6 +40,7 @@ void validate(const LearnerConfig& config) {
           "batch_size must lie in [1, 1048576]");
   require(config.sample_window >= 0, "sample_window must not be negative");
   require(config.micro_batch_size >= 0, "micro_batch_size must not be negative");
+  require(config.threads >= 1 && config.threads <= 1024, "threads must lie in [1, 1024]");
   validate_adam("actor", config.actor_adam);
   validate_adam("critic", config.critic_adam);
   validate_adam("alpha", config.alpha_adam);

@@ -42,6 +42,8 @@ struct LearnerConfig {
   // Transitions that go through the networks at a time; 0: the whole batch. It bounds what they
   // keep for their gradients, and not the batch's frames, which are all there in float32.
   int64_t micro_batch_size = 0;
+  // Threads that share an update on the CPU, each with its part of the rows; a GPU takes one.
+  int64_t threads = 1;
 };
 
 /// Throws ERR_DSRL_CONFIG_LEARNER or ERR_DSRL_CONFIG_NETWORK naming the value that is out of range.

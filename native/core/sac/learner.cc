@@ -1,6 +1,7 @@
 #include "core/sac/learner.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
@@ -18,6 +19,10 @@ const LearnerConfig& validated(const LearnerConfig& config) {
   return config;
 }
 
+size_t threads_of(const LearnerConfig& config, at::Device device) {
+  return device.is_cpu() ? static_cast<size_t>(config.threads) : 1;
+}
+
 }  // namespace
 
 Learner::Learner(const LearnerConfig& config, uint64_t seed, at::Device device)
@@ -30,8 +35,8 @@ Learner::Learner(const LearnerConfig& config, uint64_t seed, at::Device device)
       actor_adam_(actor_, config.actor_adam),
       critic_adam_(critic_, config.critic_adam),
       temperature_adam_(temperature_.parameters(), config.alpha_adam),
-      actor_network_(config.network, actor_.trainable()),
-      critic_network_(config.network, critic_.trainable()),
+      actor_network_(config.network, actor_, threads_of(config, device)),
+      critic_network_(config.network, critic_, threads_of(config, device)),
       frozen_critic_network_(config.network, critic_.frozen()),
       target_network_(config.network, target_.frozen()),
       sample_stream_(seed, "replay.sample"),
@@ -41,6 +46,12 @@ Learner::Learner(const LearnerConfig& config, uint64_t seed, at::Device device)
   initialize(config_.network, seed, actor_);
   initialize(config_.network, seed, critic_);
   reset_target();
+  if (const size_t threads = threads_of(config_, device_); threads > 1) {
+    threads_.emplace(threads);
+    const int operations = at::get_num_threads();
+    threads_->run_on_each([](size_t, size_t) { at::set_num_threads(1); });
+    at::set_num_threads(operations);  // threads to come take the number that was set last
+  }
 }
 
 void Learner::reset_target() {
@@ -49,7 +60,7 @@ void Learner::reset_target() {
 
 // One update: critic, then actor and temperature, then the target network, all on one batch.
 Learner::PendingMetrics Learner::update(const Batch& batch, const UpdateNoise& noise) {
-  const std::vector<Transitions> parts = split(batch);
+  const std::vector<Part> parts = split(batch);
   const at::Tensor alpha = temperature_.alpha();  // as it stands at the start of the update
   PendingMetrics metrics{updates_, {}, {}};
   std::vector<at::Tensor> values;
@@ -89,52 +100,49 @@ Learner::PendingMetrics Learner::update(const Batch& batch, const UpdateNoise& n
 }
 
 // Mean over batch and heads of (Q_j(s, a) - y)^2; one Adam step for the critic and its encoders.
-Learner::CriticStep Learner::critic_step(const std::vector<Transitions>& parts,
-                                         const UpdateNoise& noise, const at::Tensor& alpha,
-                                         int64_t batch_size) {
-  critic_.gradient().zero_();
+Learner::CriticStep Learner::critic_step(const std::vector<Part>& parts, const UpdateNoise& noise,
+                                         const at::Tensor& alpha, int64_t batch_size) {
+  critic_network_.zero_gradients();
   const std::vector<int64_t> heads = target_heads();
   const double share = 1.0 / static_cast<double>(batch_size);
   const double head_share = share / static_cast<double>(config_.network.num_q_heads);
-  std::vector<at::Tensor> loss, target_q, q_data;
-  int64_t row = 0;
-  for (const Transitions& part : parts) {
-    const int64_t rows = part.noise.size(0);
-    const at::Tensor y = bellman_target(config_, actor_network_, target_network_, part,
-                                        noise.eps_next.narrow(0, row, rows), alpha, heads);
-    const CriticErrors errors = critic_errors(critic_network_, part, y);
+  std::vector<at::Tensor> loss(parts.size()), target_q(parts.size()), q_data(parts.size());
+  for_each_part(parts.size(), [&](size_t i, size_t thread) {
+    const Transitions& rows = parts[i].rows;
+    const at::Tensor eps = parts[i].noise_of(noise.eps_next);
+    const at::Tensor y = bellman_target(config_, actor_network_.of(thread), target_network_, rows,
+                                        eps, alpha, heads);
+    const CriticErrors errors = critic_errors(critic_network_.of(thread), rows, y);
     const at::Tensor part_loss = errors.squared.sum() * head_share;
     part_loss.backward();
-    loss.push_back(part_loss.detach());
-    target_q.push_back(y.sum() * share);
-    q_data.push_back(errors.q.sum() * head_share);
-    row += rows;
-  }
+    loss[i] = part_loss.detach();
+    target_q[i] = y.sum() * share;
+    q_data[i] = errors.q.sum() * head_share;
+  });
+  critic_network_.sum_gradients();
   const at::Tensor norm = critic_adam_.step(critic_);
   return {at::stack(loss).sum(), at::stack(target_q).sum(), at::stack(q_data).sum(), norm};
 }
 
 // mean(alpha log p - agg Q(s, a)), with the critic as it stands after its step.
-Learner::ActorStep Learner::actor_step(const std::vector<Transitions>& parts,
-                                       const UpdateNoise& noise, const at::Tensor& alpha,
-                                       int64_t batch_size) {
-  actor_.gradient().zero_();
+Learner::ActorStep Learner::actor_step(const std::vector<Part>& parts, const UpdateNoise& noise,
+                                       const at::Tensor& alpha, int64_t batch_size) {
+  actor_network_.zero_gradients();
   const double share = 1.0 / static_cast<double>(batch_size);
-  std::vector<at::Tensor> loss, log_density, q_pi, q_heads;
-  int64_t row = 0;
-  for (const Transitions& part : parts) {
-    const int64_t rows = part.noise.size(0);
+  const size_t count = parts.size();
+  std::vector<at::Tensor> loss(count), log_density(count), q_pi(count), q_heads(count);
+  for_each_part(count, [&](size_t i, size_t thread) {
     const ActorObjective objective =
-        actor_objective(config_, actor_network_, frozen_critic_network_, part.observation,
-                        noise.eps_pi.narrow(0, row, rows), alpha);
+        actor_objective(config_, actor_network_.of(thread), frozen_critic_network_,
+                        parts[i].rows.observation, parts[i].noise_of(noise.eps_pi), alpha);
     const at::Tensor part_loss = objective.loss.sum() * share;
     part_loss.backward();
-    loss.push_back(part_loss.detach());
-    log_density.push_back(objective.log_density.sum() * share);
-    q_pi.push_back(objective.aggregated.sum() * share);
-    q_heads.push_back(objective.q.sum(1) * share);
-    row += rows;
-  }
+    loss[i] = part_loss.detach();
+    log_density[i] = objective.log_density.sum() * share;
+    q_pi[i] = objective.aggregated.sum() * share;
+    q_heads[i] = objective.q.sum(1) * share;
+  });
+  actor_network_.sum_gradients();
   const at::Tensor norm = actor_adam_.step(actor_);
   const at::Tensor mean_log_density = at::stack(log_density).sum();
   return {at::stack(loss).sum(),
@@ -181,26 +189,42 @@ std::vector<UpdateMetrics> Learner::read(const std::vector<PendingMetrics>& pend
   return rows;
 }
 
-// Parts of micro_batch_size rows, the last one of what is left. The frames of all parts are made
-// float32 here, once: the actor's pass reads again what the critic's has read.
-std::vector<Transitions> Learner::split(const Batch& batch) const {
+void Learner::for_each_part(size_t count, const std::function<void(size_t, size_t)>& body) {
+  if (!threads_) {
+    for (size_t part = 0; part < count; ++part) body(part, 0);
+    return;
+  }
+  // Which thread has which part is fixed: so is the order in which gradients are added up.
+  threads_->run_on_each([&](size_t thread, size_t) {
+    for (size_t part = thread; part < count; part += threads_->size()) body(part, thread);
+  });
+}
+
+// At a time micro_batch_size rows, shared by the threads; the last part is what is left. The
+// frames of all parts are made float32 here, once: the actor's pass reads again what the critic's
+// has read.
+std::vector<Learner::Part> Learner::split(const Batch& batch) {
   const int64_t size = batch.size();
-  const int64_t step =
+  const int64_t at_a_time =
       config_.micro_batch_size > 0 ? std::min(config_.micro_batch_size, size) : size;
-  std::vector<Transitions> parts;
-  for (int64_t first = 0; first < size; first += step) {
+  const int64_t threads = threads_ ? static_cast<int64_t>(threads_->size()) : 1;
+  const int64_t step = (at_a_time + threads - 1) / threads;
+  std::vector<Part> parts(static_cast<size_t>((size + step - 1) / step));
+  for_each_part(parts.size(), [&](size_t i, size_t) {
+    const int64_t first = static_cast<int64_t>(i) * step;
     const int64_t rows = std::min(step, size - first);
     const auto part = [&](const at::Tensor& tensor) { return tensor.narrow(0, first, rows); };
     const auto frames = [&](const at::Tensor& tensor) {
       return config_.network.has_images() ? normalize_frames(part(tensor)) : at::Tensor();
     };
-    parts.push_back({{frames(batch.images), part(batch.states)},
-                     {frames(batch.next_images), part(batch.next_states)},
-                     part(batch.noise),
-                     part(batch.rewards),
-                     part(batch.steps),
-                     part(batch.terminated)});
-  }
+    parts[i] = {first,
+                {{frames(batch.images), part(batch.states)},
+                 {frames(batch.next_images), part(batch.next_states)},
+                 part(batch.noise),
+                 part(batch.rewards),
+                 part(batch.steps),
+                 part(batch.terminated)}};
+  });
   return parts;
 }
 

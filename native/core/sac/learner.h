@@ -3,12 +3,15 @@
 #include <ATen/core/Tensor.h>
 
 #include <atomic>
+#include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/nn/networks.h"
 #include "core/nn/parameters.h"
+#include "core/nn/shared_network.h"
 #include "core/random/philox.h"
 #include "core/replay/batch.h"
 #include "core/replay/replay.h"
@@ -16,6 +19,7 @@
 #include "core/sac/config.h"
 #include "core/sac/losses.h"
 #include "core/sac/temperature.h"
+#include "core/thread_pool.h"
 
 namespace dsrl {
 
@@ -35,8 +39,10 @@ struct UpdateMetrics {
 
 /// The soft actor-critic learner of DSRL: actor, critic ensemble, target critic, temperature.
 ///
-/// One thread at a time may call it; the addon gives each learner a thread of its own. Nothing is
-/// read back to the host inside an update: metrics stay on the device until update(n) is over.
+/// One thread at a time may call it; the addon gives each learner a thread of its own. With
+/// `threads` > 1 that one waits while as many others put their parts of the batch through the
+/// networks: whole parts, since the operations of one are too small to be shared. Nothing is read
+/// back to the host inside an update: metrics stay on the device until update(n) is over.
 class Learner {
  public:
   Learner(const LearnerConfig& config, uint64_t seed, at::Device device);
@@ -90,11 +96,21 @@ class Learner {
   struct ActorStep {
     at::Tensor loss, entropy, q_pi, q_heads, gradient_norm, mean_log_density;
   };
-  CriticStep critic_step(const std::vector<Transitions>& parts, const UpdateNoise& noise,
+  /// Rows of a batch from the `first` on.
+  struct Part {
+    int64_t first;
+    Transitions rows;
+    at::Tensor noise_of(const at::Tensor& eps) const {
+      return eps.narrow(0, first, rows.noise.size(0));
+    }
+  };
+  CriticStep critic_step(const std::vector<Part>& parts, const UpdateNoise& noise,
                          const at::Tensor& alpha, int64_t batch_size);
-  ActorStep actor_step(const std::vector<Transitions>& parts, const UpdateNoise& noise,
+  ActorStep actor_step(const std::vector<Part>& parts, const UpdateNoise& noise,
                        const at::Tensor& alpha, int64_t batch_size);
-  std::vector<Transitions> split(const Batch& batch) const;
+  std::vector<Part> split(const Batch& batch);
+  /// body(part, thread) for each of `count` parts; a thread has one of them at a time.
+  void for_each_part(size_t count, const std::function<void(size_t, size_t)>& body);
   std::vector<int64_t> target_heads() const;
 
   LearnerConfig config_;
@@ -106,15 +122,16 @@ class Learner {
   Adam actor_adam_;
   Adam critic_adam_;
   Adam temperature_adam_;
-  Actor actor_network_;           // trainable
-  Critic critic_network_;         // trainable
+  SharedNetwork<Actor> actor_network_;
+  SharedNetwork<Critic> critic_network_;
   Critic frozen_critic_network_;  // the same weights, for the actor's loss
   Critic target_network_;
   RandomStream sample_stream_;
   RandomStream target_stream_;
   RandomStream actor_stream_;
   RandomStream heads_stream_;
-  std::atomic<int64_t> updates_ = 0;  // read from other threads while update() counts
+  std::atomic<int64_t> updates_ = 0;   // read from other threads while update() counts
+  std::optional<ThreadPool> threads_;  // none: the calling thread does it all
 };
 
 }  // namespace dsrl

@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-namespace dsrl::libero {
+namespace dsrl {
 
 /// Threads that share out numbered work. A worker keeps its number for life, so that what belongs
 /// to one thread (a GL context) can be kept by that number.
@@ -41,4 +41,4 @@ class ThreadPool {
   std::vector<std::thread> threads_;
 };
 
-}  // namespace dsrl::libero
+}  // namespace dsrl

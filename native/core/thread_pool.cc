@@ -1,6 +1,6 @@
-#include "libero/thread_pool.h"
+#include "core/thread_pool.h"
 
-namespace dsrl::libero {
+namespace dsrl {
 
 ThreadPool::ThreadPool(size_t workers) {
   threads_.reserve(workers);
@@ -73,4 +73,4 @@ void ThreadPool::serve(size_t worker) {
   }
 }
 
-}  // namespace dsrl::libero
+}  // namespace dsrl

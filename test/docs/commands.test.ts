@@ -126,6 +126,7 @@ const RUN_ELSEWHERE: Record<string, string> = {
   'tensorboard --logdir ./logs': 'test/log/tfevents.test.ts',
   'node bench/libero.mjs --write': 'bench/libero.mjs',
   'node bench/tabletop_env.mjs': 'bench/tabletop_env.mjs',
+  'node bench/updates.mjs': 'bench/updates.mjs',
   'dsrl-native train libero_spatial_dsrl_openpi env.train.env_type=libero-python env.train.task_suite_name=libero_goal env.eval.env_type=libero-python env.eval.task_suite_name=libero_goal':
     'test/libero/env_type.test.ts',
   'node bench/tokenizers.mjs': 'bench/tokenizers.mjs',

@@ -41,8 +41,9 @@ struct UpdateMetrics {
 ///
 /// One thread at a time may call it; the addon gives each learner a thread of its own. With
 /// `threads` > 1 that one waits while as many others put their parts of the batch through the
-/// networks: whole parts, since the operations of one are too small to be shared. Nothing is read
-/// back to the host inside an update: metrics stay on the device until update(n) is over.
+/// networks: whole parts, since threads that share each operation wait for each other hundreds of
+/// times an update, which a busy core makes slower than one thread (docs/tabletop.md). Nothing is
+/// read back to the host inside an update: metrics stay on the device until update(n) is over.
 class Learner {
  public:
   Learner(const LearnerConfig& config, uint64_t seed, at::Device device);

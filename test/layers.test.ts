@@ -66,6 +66,11 @@ const FORBIDDEN: Record<string, { pattern: RegExp; what: string; but?: string }[
     { pattern: /^(libero|cuda)\/(?!plugin\.h$)/, what: 'the inside of a plugin' },
     { pattern: CUDA_HEADERS, what: 'CUDA' },
   ],
+  threads: [
+    { pattern: NODE_HEADERS, what: 'Node' },
+    { pattern: TORCH_HEADERS, what: 'torch' },
+    { pattern: /(^|\/)(addon|core|cuda|loader|libero|test)\//, what: 'another part' },
+  ],
   cuda: [
     { pattern: NODE_HEADERS, what: 'Node' },
     { pattern: TORCH_HEADERS, what: 'torch', but: 'native/cuda/plugin.cc' },
@@ -150,6 +155,7 @@ test.each([
   ['native/cuda/draws.h', '#include "core/random/philox.h"'],
   ['native/libero/world.cc', '#include <ATen/ATen.h>'],
   ['native/libero/world.cc', '#include "core/error.h"'],
+  ['native/threads/thread_pool.cc', '#include "core/error.h"'],
   ['native/addon/addon.cc', '#include "loader/loader.h"'],
   ['native/test/agent_test.cc', '#include "addon/tensor.h"'],
   ['native/other/file.cc', ''],

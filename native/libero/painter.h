@@ -3,8 +3,8 @@
 #include <memory>
 #include <vector>
 
-#include "core/thread_pool.h"
 #include "libero/renderer.h"
+#include "threads/thread_pool.h"
 
 namespace dsrl::libero {
 

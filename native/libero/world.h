@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "core/thread_pool.h"
 #include "libero/painter.h"
 #include "libero/simulation.h"
+#include "threads/thread_pool.h"
 
 namespace dsrl::libero {
 

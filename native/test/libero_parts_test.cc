@@ -11,12 +11,12 @@
 #include <fstream>
 #include <system_error>
 
-#include "core/thread_pool.h"
 #include "libero/observation_clock.h"
 #include "libero/rotation.h"
 #include "libero/small_matrix.h"
 #include "libero/success.h"
 #include "test/support.h"
+#include "threads/thread_pool.h"
 
 namespace dsrl::libero {
 namespace {

@@ -19,7 +19,7 @@
 #include "core/sac/config.h"
 #include "core/sac/losses.h"
 #include "core/sac/temperature.h"
-#include "core/thread_pool.h"
+#include "threads/thread_pool.h"
 
 namespace dsrl {
 

@@ -1,4 +1,4 @@
-#include "core/thread_pool.h"
+#include "threads/thread_pool.h"
 
 namespace dsrl {
 

@@ -3,13 +3,11 @@
 #include "core/sac/learner.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <bit>
 #include <cmath>
 #include <set>
-#include <thread>
 
 #include "core/error.h"
 #include "support.h"
@@ -18,19 +16,12 @@ namespace dsrl {
 namespace {
 
 using test::largest_difference;
+using test::Metrics;
 using test::random_batch;
 using test::random_update_noise;
 using test::run_updates;
 using test::small_config;
-
-using Metrics = std::map<std::string, double>;
-
-Metrics update(Learner& learner, int64_t i, int64_t rows = 24) {
-  const NetworkConfig& network = learner.config().network;
-  const auto row = Learner::read(
-      {learner.update(random_batch(network, rows, i), random_update_noise(network, rows, i))});
-  return {row[0].values.begin(), row[0].values.end()};
-}
+using test::update;
 
 Replay filled_replay(const NetworkConfig& network) {
   Replay replay(network, 64, 24, at::kCPU);
@@ -70,46 +61,6 @@ TEST(Learner, MicroBatchesChangeRoundingOnly) {
     }
     EXPECT_LT(largest_difference(whole.moment_tensors(), split.moment_tensors()), 1e-5) << size;
   }
-}
-
-// The plain version of several threads is one that takes their parts one after the other.
-TEST(Learner, ThreadsDoToTheBitWhatMicroBatchesDo) {
-  for (const auto& [threads, rows_at_a_time] : {std::pair{2, 12}, {3, 8}, {5, 5}, {40, 1}}) {
-    LearnerConfig plain = small_config(), shared = small_config();
-    plain.micro_batch_size = rows_at_a_time;
-    shared.threads = threads;
-    Learner alone(plain, 1, at::kCPU), together(shared, 1, at::kCPU);
-    for (int64_t i = 0; i < 3; ++i) EXPECT_EQ(update(alone, i), update(together, i)) << threads;
-    EXPECT_EQ(largest_difference(alone.moment_tensors(), together.moment_tensors()), 0) << threads;
-    EXPECT_EQ(largest_difference(alone.agent_tensors(), together.agent_tensors()), 0) << threads;
-    EXPECT_EQ(largest_difference(alone.target_tensors(), together.target_tensors()), 0) << threads;
-  }
-}
-
-TEST(Learner, ThreadsShareWhatMayGoThroughTheNetworksAtATime) {
-  LearnerConfig plain = small_config(), shared = small_config();
-  plain.micro_batch_size = 4;
-  shared.micro_batch_size = 8;
-  shared.threads = 2;
-  Learner alone(plain, 1, at::kCPU), together(shared, 1, at::kCPU);
-  // Each thread adds up every other part, so that gradients are summed in another order.
-  const Metrics expected = update(alone, 0);
-  for (const auto& [name, value] : update(together, 0)) {
-    EXPECT_NEAR(value, expected.at(name), 1e-5 * (1 + std::abs(value))) << name;
-  }
-  EXPECT_LT(largest_difference(alone.moment_tensors(), together.moment_tensors()), 1e-6);
-}
-
-TEST(Learner, ItsThreadsLeaveOthersTheNumberOfTheirs) {
-  const int before = at::get_num_threads();
-  LearnerConfig config = small_config();
-  config.threads = 2;
-  Learner learner(config, 1, at::kCPU);
-  update(learner, 0);
-  int other = 0;
-  std::thread([&] { other = at::get_num_threads(); }).join();
-  EXPECT_EQ(at::get_num_threads(), before);
-  EXPECT_EQ(other, before);
 }
 
 // replay_updates.md, step 3: the actor is judged by the critic as it stands after its step.

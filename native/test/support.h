@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <filesystem>
+#include <map>
 #include <stdexcept>
 #include <string>
 
@@ -52,6 +53,17 @@ inline Batch to_device(const Batch& batch, at::Device device) {
   return {batch.images.to(device),      batch.next_images.to(device), batch.states.to(device),
           batch.next_states.to(device), batch.noise.to(device),       batch.rewards.to(device),
           batch.steps.to(device),       batch.terminated.to(device)};
+}
+
+/// What an update reports.
+using Metrics = std::map<std::string, double>;
+
+/// One update on random_batch(i) and random_update_noise(i).
+inline Metrics update(Learner& learner, int64_t i, int64_t rows = 24) {
+  const NetworkConfig& network = learner.config().network;
+  const auto row = Learner::read(
+      {learner.update(random_batch(network, rows, i), random_update_noise(network, rows, i))});
+  return {row[0].values.begin(), row[0].values.end()};
 }
 
 /// Updates first, first + 1, ... on random_batch(i) and random_update_noise(i).

@@ -1,9 +1,12 @@
 // What two threads may do at once: learn on one while another acts, publishes' copies are taken
-// whole, and an update is watched and cancelled. ThreadSanitizer runs these (test:sanitizers).
+// whole, and an update is watched and cancelled. What threads that share an update make of it.
+// ThreadSanitizer runs these (test:sanitizers).
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cmath>
 #include <thread>
 #include <vector>
 
@@ -14,7 +17,10 @@
 namespace dsrl {
 namespace {
 
+using test::largest_difference;
+using test::Metrics;
 using test::small_config;
+using test::update;
 
 Replay small_replay(const NetworkConfig& network) {
   Replay replay(network, 32, 8, at::kCPU);
@@ -100,6 +106,46 @@ TEST(Threads, AReplaysSizeIsReadWhileItIsLoaded) {
     EXPECT_EQ(replay.size(), 32);
     EXPECT_EQ(replay.total(), 80);
   }
+}
+
+// The plain version of several threads is one that takes their parts one after the other.
+TEST(Threads, DoToTheBitWhatMicroBatchesDo) {
+  for (const auto& [threads, rows_at_a_time] : {std::pair{2, 12}, {3, 8}, {5, 5}, {40, 1}}) {
+    LearnerConfig plain = small_config(), shared = small_config();
+    plain.micro_batch_size = rows_at_a_time;
+    shared.threads = threads;
+    Learner alone(plain, 1, at::kCPU), together(shared, 1, at::kCPU);
+    for (int64_t i = 0; i < 3; ++i) EXPECT_EQ(update(alone, i), update(together, i)) << threads;
+    EXPECT_EQ(largest_difference(alone.moment_tensors(), together.moment_tensors()), 0) << threads;
+    EXPECT_EQ(largest_difference(alone.agent_tensors(), together.agent_tensors()), 0) << threads;
+    EXPECT_EQ(largest_difference(alone.target_tensors(), together.target_tensors()), 0) << threads;
+  }
+}
+
+TEST(Threads, ShareWhatMayGoThroughTheNetworksAtATime) {
+  LearnerConfig plain = small_config(), shared = small_config();
+  plain.micro_batch_size = 4;
+  shared.micro_batch_size = 8;
+  shared.threads = 2;
+  Learner alone(plain, 1, at::kCPU), together(shared, 1, at::kCPU);
+  // Each thread adds up every other part, so that gradients are summed in another order.
+  const Metrics expected = update(alone, 0);
+  for (const auto& [name, value] : update(together, 0)) {
+    EXPECT_NEAR(value, expected.at(name), 1e-5 * (1 + std::abs(value))) << name;
+  }
+  EXPECT_LT(largest_difference(alone.moment_tensors(), together.moment_tensors()), 1e-6);
+}
+
+TEST(Threads, OfALearnerLeaveOthersTheNumberOfTheirs) {
+  const int before = at::get_num_threads();
+  LearnerConfig config = small_config();
+  config.threads = 2;
+  Learner learner(config, 1, at::kCPU);
+  update(learner, 0);
+  int other = 0;
+  std::thread([&] { other = at::get_num_threads(); }).join();
+  EXPECT_EQ(at::get_num_threads(), before);
+  EXPECT_EQ(other, before);
 }
 
 }  // namespace

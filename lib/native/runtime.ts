@@ -24,7 +24,7 @@ export interface Runtime {
   /**
    * Threads of libtorch's own operations: one less than there are cores, unless OMP_NUM_THREADS or
    * `setThreads` says another number. A learner on the CPU shares each update among all cores, or
-   * among that number, one for every 32 rows of the batch at most.
+   * among that number, one for every 16 rows that go through the networks at a time at most.
    */
   readonly threads: number;
   /**

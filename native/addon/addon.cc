@@ -108,6 +108,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   if (mallopt(M_MMAP_THRESHOLD, 1 << 30) == 0) mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   env.SetInstanceData(new Environment);
+  apply_torch_threads();  // libtorch is asked for its own number before a learner can have set one
   exports.Set("torchVersion", TORCH_VERSION);
   exports.Set("setThreads", Napi::Function::New(env, SetThreads<set_torch_threads>));
   exports.Set("setDefaultThreads", Napi::Function::New(env, SetThreads<set_default_torch_threads>));

@@ -16,9 +16,13 @@ AdamConfig adam(const Napi::Object& object, const std::string& group) {
           number(object, (group + "_clip").c_str())};
 }
 
-// A thread with fewer than 32 rows would cost more than it brings.
-int64_t threads_worth(int64_t rows) {
-  return std::clamp<int64_t>(rows / 32, 1, update_threads());
+// Of those that go through the networks at a time. In parts of 32 rows a batch of 64 costs 1.2
+// times its processor time, of 16 rows 1.8 times, of 8 rows 2.6 times: from there on a thread
+// brings little.
+int64_t threads_worth(const LearnerConfig& config) {
+  const int64_t micro = config.micro_batch_size, batch = config.batch_size;
+  const int64_t rows = micro > 0 ? std::min(micro, batch) : batch;
+  return std::clamp<int64_t>(rows / 16, 1, update_threads());
 }
 
 }  // namespace
@@ -67,8 +71,7 @@ LearnerConfig learner_config(const Napi::Object& settings) {
   config.batch_size = integer(settings, "batch_size");
   config.sample_window = integer(settings, "sample_window");
   config.micro_batch_size = integer(settings, "micro_batch_size");
-  config.threads =
-      settings.Has("threads") ? integer(settings, "threads") : threads_worth(config.batch_size);
+  config.threads = settings.Has("threads") ? integer(settings, "threads") : threads_worth(config);
   return config;
 }
 

@@ -15,11 +15,16 @@ namespace {
 std::atomic<int> asked{0};
 std::atomic<int> available{0};
 
-// 0: libtorch's own.
+// Asked when the addon is loaded: later a learner that is made may have another number set.
+int of_libtorch() {
+  static const int count = at::get_num_threads();
+  return count;
+}
+
 int operation_threads() {
   if (const int count = asked; count > 0) return count;
   const int cores = available;
-  return cores > 0 ? std::max(1, cores - 1) : 0;
+  return cores > 0 ? std::max(1, cores - 1) : of_libtorch();
 }
 
 void check(int count) {
@@ -44,13 +49,14 @@ void set_default_torch_threads(int cores) {
 int update_threads() {
   if (const int count = asked; count > 0) return count;
   const int cores = available;
-  return cores > 0 ? cores : at::get_num_threads();
+  return cores > 0 ? cores : of_libtorch();
 }
 
 void apply_torch_threads() {
   thread_local int applied = 0;
   const int count = operation_threads();
   if (count == applied) return;
+  at::get_num_threads();  // the first question takes the number that was set last, by any thread
   at::set_num_threads(count);
   applied = count;
 }

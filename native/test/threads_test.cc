@@ -7,6 +7,8 @@
 
 #include <atomic>
 #include <cmath>
+#include <filesystem>
+#include <iterator>
 #include <thread>
 #include <vector>
 
@@ -146,6 +148,25 @@ TEST(Threads, OfALearnerLeaveOthersTheNumberOfTheirs) {
   std::thread([&] { other = at::get_num_threads(); }).join();
   EXPECT_EQ(at::get_num_threads(), before);
   EXPECT_EQ(other, before);
+}
+
+size_t threads_of_the_process() {
+  using Tasks = std::filesystem::directory_iterator;
+  return static_cast<size_t>(std::distance(Tasks("/proc/self/task"), Tasks()));
+}
+
+TEST(Threads, OfALearnerStartNoneOfTheirOwn) {
+  const int before = at::get_num_threads();
+  at::set_num_threads(4);
+  LearnerConfig config = small_config();
+  Learner alone(config, 1, at::kCPU);
+  update(alone, 0);  // this thread's three helpers are there from now on
+  const size_t without = threads_of_the_process();
+  config.threads = 2;
+  Learner learner(config, 1, at::kCPU);
+  update(learner, 0);
+  EXPECT_EQ(threads_of_the_process(), without + 2);
+  at::set_num_threads(before);
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ class LiberoExpert {
   /// Which bowl is fetched.
   enum class Bowl { kTarget = 0, kOther = 1 };
   /// kReach: to the bowl's rim. kClose: until the fingers hold it. kCarry: to where it is to
-  /// stand. kRelease: open and up. kDone: it stands there, and nothing holds it.
+  /// stand. kRelease: open and up. kDone: let go of, within 5 cm of there in the plane.
   enum class Phase { kReach = 0, kClose = 1, kCarry = 2, kRelease = 3, kDone = 4 };
 
   struct Scene {

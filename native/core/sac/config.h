@@ -39,8 +39,9 @@ struct LearnerConfig {
   AdamConfig alpha_adam{3e-4, 0.9, 0.999, 1e-8, 10.0};
   int64_t batch_size = 512;
   int64_t sample_window = 0;  // batches come from the newest so many transitions; 0: from all held
-  // Transitions that go through the networks at a time; 0: the whole batch. It bounds what they
-  // keep for their gradients, and not the batch's frames, which are all there in float32.
+  // Transitions that go through the networks at a time, rounded up to a multiple of the threads;
+  // 0: the whole batch. It bounds what they keep for their gradients, and not the batch's frames,
+  // which are all there in float32.
   int64_t micro_batch_size = 0;
   // Threads that share an update on the CPU, each with its part of the rows; a GPU takes one.
   int64_t threads = 1;

@@ -49,8 +49,13 @@ Learner::Learner(const LearnerConfig& config, uint64_t seed, at::Device device)
   if (const size_t threads = threads_of(config_, device_); threads > 1) {
     threads_.emplace(threads);
     const int operations = at::get_num_threads();
-    threads_->run_on_each([](size_t, size_t) { at::set_num_threads(1); });
-    at::set_num_threads(operations);  // threads to come take the number that was set last
+    threads_->run_on_each([](size_t, size_t) {
+      // A thread takes the number that was set last when it first asks or computes, in place of
+      // one of its own: without the question each would get `operations`.
+      at::get_num_threads();
+      at::set_num_threads(1);
+    });
+    at::set_num_threads(operations);  // for threads to come
   }
 }
 

@@ -8,11 +8,10 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { dsrlNative, main, root, SetupError } from './setup/steps.mjs';
-import { setup } from './setup.mjs';
+import { wordsAreGood } from './setup/words.mjs';
+import { compile, setup } from './setup.mjs';
 
 const RECIPE = 'libero_spatial_small';
-/** The first initial state of each of the recipe's tasks. */
-const FILMED = '0:0,2:0,8:0';
 
 /** LIBERO runs on fewer Pythons than the rest, which is better said before a build of minutes. */
 async function checkPython() {
@@ -27,11 +26,14 @@ async function checkPython() {
 }
 
 await main(import.meta.url, async (args) => {
-  await setup({ compiled: checkPython });
-  process.exitCode = await dsrlNative(['libero', 'setup'], { results: false });
-  if (process.exitCode !== 0) return;
   const seed = args.find((word) => word.startsWith('seed='))?.slice('seed='.length) ?? '0';
   const run = join(root, 'logs', `${RECIPE}-quickstart-s${seed}`);
-  const words = ['quickstart', RECIPE, '--run-dir', run, '--video', FILMED];
-  process.exitCode = await dsrlNative([...words, ...args]);
+  const words = [RECIPE, '--run-dir', run, '--video', 'first', ...args];
+  await compile();
+  if (!wordsAreGood(words)) return;
+  await checkPython();
+  await setup();
+  process.exitCode = await dsrlNative(['libero', 'setup'], { results: false });
+  if (process.exitCode !== 0) return;
+  process.exitCode = await dsrlNative(['quickstart', ...words]);
 });

@@ -63,16 +63,17 @@ async function provideTorch(options) {
   return torch;
 }
 
-/**
- * `tests` also provides what `npm test` needs; `quiet` says nothing unless something fails;
- * `compiled` is called before torch is fetched and the long build begins, with dist/ in place.
- */
-export async function setup(options = {}) {
+/** The first and quick part: from here on dist/ says whether words and configurations are good. */
+export async function compile(options = {}) {
   checkNode();
   await installPackages(options);
-  await provideSystemPackages(options);
   await compileTypeScript(options);
-  await options.compiled?.();
+}
+
+/** `tests` also provides what `npm test` needs; `quiet` says nothing unless something fails. */
+export async function setup(options = {}) {
+  await compile(options);
+  await provideSystemPackages(options);
   const torch = await provideTorch(options);
   await provideVenv(torch, options);
   await buildNative({ ...options, torchHome: torch.root });

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { Config } from '../config/index.js';
+import { type Config, TASKS, TRIALS_PER_TASK } from '../config/index.js';
 import { type VideoRequest, videoFolder } from '../train/index.js';
 import type { EvalRequest } from './eval.js';
 
@@ -13,6 +13,18 @@ export function videosOf({ config, checkpoint, noise, apart }: EvalRequest): Vid
       : [runFolder(checkpoint), basename(resolve(checkpoint))];
   const warn = (text: string) => void process.stderr.write(`warning: ${text}\n`);
   return { folder: join(videoFolder(config, 'eval', run), name), warn };
+}
+
+/** Which episodes `--video first` films: the first trial of each task that is evaluated. */
+export function firstEpisodes({ env }: Config): string {
+  const { task_id_filter, specific_reset_id, trials } = env.eval;
+  if (specific_reset_id !== null) {
+    const task = Math.floor(specific_reset_id / TRIALS_PER_TASK);
+    return `${task}:${specific_reset_id % TRIALS_PER_TASK}`;
+  }
+  // How many tasks a suite of the original has is not known before it is opened: its first one.
+  const all = Array.from({ length: TASKS[env.eval.env_type] ?? 1 }, (_, task) => task);
+  return [...new Set(task_id_filter ?? all)].map((task) => `${task}:${trials[0]}`).join(',');
 }
 
 export function tellVideos(config: Config, { folder }: VideoRequest): void {

@@ -1,17 +1,43 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type Config, resolveModelPath } from '../config/index.js';
+import { CheckpointError } from '../errors.js';
 import { makeFolder } from '../folder.js';
 import { replaceFile } from '../log/files.js';
 import { readContract } from '../policy/index.js';
-import type { EvaluationResult } from '../train/index.js';
+import {
+  compareWithCheckpoint,
+  type EvaluationResult,
+  refuseOtherPolicy,
+  resolveCheckpoint,
+} from '../train/index.js';
 import type { EvalRequest } from './eval.js';
 import { videosOf } from './eval-videos.js';
+
+const MISMATCH = 'ERR_DSRL_CHECKPOINT_MISMATCH';
+
+/**
+ * Refuses to go on with a run of another configuration or policy, which training would as well.
+ *
+ * @throws CheckpointError ERR_DSRL_CHECKPOINT_MISMATCH
+ */
+export function refuseOtherRun(config: Config, resume: string): void {
+  const checkpoint = resolveCheckpoint(resume);
+  try {
+    compareWithCheckpoint(config, checkpoint);
+    refuseOtherPolicy(checkpoint, readContract(resolveModelPath(config)));
+  } catch (error) {
+    if (!(error instanceof CheckpointError) || error.code !== MISMATCH) throw error;
+    const hint = 'for a new run name a folder for it: --run-dir DIR';
+    throw new CheckpointError(MISMATCH, error.message, { hint });
+  }
+}
 
 /**
  * The base's evaluation, which takes minutes where episodes are slow, once a run: it lies beside
  * the run's folder, which training has to find empty, and counts for the same policy, episodes and
- * seed. Videos that are asked for have to be its own, and there; else it is made again.
+ * seed. Videos that are asked for have to be its own, and there if it left any (without an encoder
+ * it leaves none); else it is made again.
  */
 export async function remembered(
   runDir: string | undefined,
@@ -26,14 +52,16 @@ export async function remembered(
   const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
   if (existsSync(file)) {
     const kept = JSON.parse(readFileSync(file, 'utf8'));
-    const isSeen = !filmed.save_video || (same(kept.filmed, filmed) && holdsSomething(folder));
+    const isThere = kept.left_videos === false || holdsSomething(folder);
+    const isSeen = !filmed.save_video || (same(kept.filmed, filmed) && isThere);
     if (same(kept.asked, asked) && isSeen) return kept.result;
   }
   // Of another evaluation: the outcome in their names would contradict this one's.
   rmSync(folder, { recursive: true, force: true });
   const result = await evaluate();
+  const kept = { asked, filmed, left_videos: holdsSomething(folder), result };
   makeFolder(dirname(file));
-  replaceFile(file, `${JSON.stringify({ asked, filmed, result }, null, 2)}\n`);
+  replaceFile(file, `${JSON.stringify(kept, null, 2)}\n`);
   return result;
 }
 

@@ -8,7 +8,8 @@ The last line of stdout is one JSON object; everything else goes to stderr.
 
       --run-dir DIR   the run's folder; a run that is there is gone on with
       --video CHOICE  films these episodes before and after, beside the run (DIR-base/videos) and in
-                      it: failed, all or task:trial,...
+                      it: first (trial of each task), failed, all or task:trial,...
+      --check         looks at the words and the run that is gone on with, and runs nothing
   -h, --help
 
 Examples:
@@ -17,7 +18,11 @@ Examples:
   dsrl-native quickstart --run-dir runs/first --video 0:0,1:0
 `;
 
-const OPTIONS = { 'run-dir': { type: 'string' }, video: { type: 'string' } } as const;
+const OPTIONS = {
+  'run-dir': { type: 'string' },
+  video: { type: 'string' },
+  check: { type: 'boolean' },
+} as const;
 
 /** Where episodes cost next to nothing: the base's success is known to about 3 points. */
 const TABLETOP_EPISODES = 1000;
@@ -29,13 +34,14 @@ export async function runQuickstart(argv: string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const { composeAloud, isOverride } = await import('./compose.js');
-  const { resetCount } = await import('../config/index.js');
+  const { isOverride } = await import('./compose.js');
+  const { composeConfig, resetCount } = await import('../config/index.js');
+  const { isFolder } = await import('../folder.js');
   const { chooseRunFolder, runOf } = await import('../train/index.js');
-  const { goOnOrBegin } = await import('../train/run-folder.js');
+  const { goOnOrBegin, hasCheckpoint } = await import('../train/run-folder.js');
   const { evaluateAloud, videoOverrides } = await import('./eval.js');
-  const { videosOf } = await import('./eval-videos.js');
-  const { remembered } = await import('./quickstart-base.js');
+  const { firstEpisodes, videosOf } = await import('./eval-videos.js');
+  const { refuseOtherRun, remembered } = await import('./quickstart-base.js');
   const { trainAloud } = await import('./train-aloud.js');
   const { planTraining } = await import('./train-plan.js');
   const overrides = positionals.filter(isOverride);
@@ -43,20 +49,28 @@ export async function runQuickstart(argv: string[]): Promise<number> {
   if (surplus !== undefined) throw usageError('quickstart', `\`${surplus}\` is not key=value`);
   const runDir = values['run-dir'];
   const say = (text: string) => process.stderr.write(`${text}\n`);
+  const begin = (folder: string) => {
+    if (!values.check) return goOnOrBegin(folder, say);
+    return hasCheckpoint(folder) ? { resume: folder } : {}; // and nothing is removed
+  };
   const plan = await planTraining({
     words: [recipe, ...overrides],
     file: undefined,
     resume: undefined,
     runDir: undefined,
     device: undefined,
-    ...(runDir !== undefined && goOnOrBegin(runDir, say)),
+    ...(runDir !== undefined && begin(runDir)),
   });
-  const filming = values.video === undefined ? [] : videoOverrides(values.video);
+  const choice = values.video === 'first' ? firstEpisodes(plan.config) : values.video;
+  const filming = choice === undefined ? [] : videoOverrides(choice);
   const filmed = { recipe, overrides: [...overrides, ...filming] };
-  const { config } = filming.length === 0 ? plan : composeAloud(filmed);
+  // Its notes have been told.
+  const { config } = filming.length === 0 ? plan : composeConfig(filmed);
 
-  // Chosen here, so that the videos of the frozen policy lie beside it, apart from other runs'.
   const { resume } = plan;
+  if (resume !== undefined) refuseOtherRun(config, resume); // or the base is evaluated for it first
+  if (values.check) return 0;
+  // Chosen here, so that the videos of the frozen policy lie beside it, apart from other runs'.
   const run = resume === undefined ? chooseRunFolder(config, runDir) : runOf(resume);
 
   const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
@@ -76,6 +90,7 @@ export async function runQuickstart(argv: string[]): Promise<number> {
   const { summary, stopped } = await trainAloud(
     resume === undefined ? { ...plan, runDir: run } : plan,
     'auto',
+    (folder) => `type the same command ${runDir ? 'again' : `with --run-dir ${folder}`}`,
   );
   if (stopped !== null) throw stopped;
   const { checkpoint } = summary;
@@ -95,7 +110,7 @@ export async function runQuickstart(argv: string[]): Promise<number> {
     run,
     checkpoint,
     ...(filming.length > 0 && {
-      videos: [frozen, trained].map((it) => resolve(videosOf(it).folder)),
+      videos: [frozen, trained].map((it) => resolve(videosOf(it).folder)).filter(isFolder),
     }),
   };
   process.stdout.write(`${JSON.stringify(line)}\n`);

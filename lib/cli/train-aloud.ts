@@ -7,10 +7,17 @@ import { runOf, type TrainSummary, train } from '../train/index.js';
 import { type StopTellers, stoppable } from './signals.js';
 import type { TrainPlan } from './train-plan.js';
 
-/** Trains with progress on stderr and the learning curve at the end. */
+const resumeIt = (run: string) => `dsrl-native train --resume ${run}`;
+
+/**
+ * Trains with progress on stderr and the learning curve at the end.
+ *
+ * @param goesOn what to type to go on with a run that was stopped
+ */
 export async function trainAloud(
   { config, runDir, resume }: TrainPlan,
   format: ProgressFormat,
+  goesOn: (run: string) => string = resumeIt,
 ): Promise<{ summary: TrainSummary; stopped: AbortedError | null }> {
   const shown = createProgress({ format, totalSteps: totalSteps(config) });
   let newest = resume;
@@ -34,7 +41,7 @@ export async function trainAloud(
           : `${name}: stopping before the first step; once more ends at once`,
       ),
     second: (name) => {
-      progress.warn(`${name}: ended at once, ${whatIsLost(newest)}`);
+      progress.warn(`${name}: ended at once, ${whatIsLost(newest, goesOn)}`);
       progress.stop();
     },
   };
@@ -46,7 +53,7 @@ export async function trainAloud(
       (summary) =>
         summary === undefined
           ? 'nothing was written: type the same command again'
-          : `to go on: dsrl-native train --resume ${summary.run}`,
+          : `to go on: ${goesOn(summary.run)}`,
     );
     const { columns = 80 } = process.stderr;
     const width = Math.min(columns, 100);
@@ -60,10 +67,7 @@ export async function trainAloud(
   }
 }
 
-function whatIsLost(checkpoint: string | undefined): string {
+function whatIsLost(checkpoint: string | undefined, goesOn: (run: string) => string): string {
   if (checkpoint === undefined) return 'no checkpoint had been written';
-  return (
-    `what came after ${checkpoint} is lost; ` +
-    `to go on: dsrl-native train --resume ${runOf(checkpoint)}`
-  );
+  return `what came after ${checkpoint} is lost; to go on: ${goesOn(runOf(checkpoint))}`;
 }

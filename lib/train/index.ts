@@ -11,7 +11,7 @@ export {
   wilson,
 } from './evaluation.js';
 export { type TrainRequest, type TrainSummary, train } from './loop.js';
-export { checkpointConfig, compareWithCheckpoint } from './resume.js';
+export { checkpointConfig, compareWithCheckpoint, refuseOtherPolicy } from './resume.js';
 export { chooseRunFolder } from './run-folder.js';
 export { type HistoryPoint, loadAgent } from './session.js';
 export { learnerSettings, networkSizes } from './settings.js';

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type Config, composeConfig, type Difference, differences } from '../config/index.js';
 import { CheckpointError } from '../errors.js';
+import type { PolicyContract } from '../policy/index.js';
 import { readCheckpointState } from './checkpoint-state.js';
 
 /**
@@ -67,6 +68,21 @@ export function compareWithCheckpoint(config: Config, checkpoint: string): strin
   return found
     .filter(({ key }) => !SILENT.includes(key))
     .map(({ key, values }) => `${key} is ${show(values[0])} now, it was ${show(values[1])}`);
+}
+
+/** An agent learns the noise of one policy: with another its figures would mean nothing. */
+export function refuseOtherPolicy(
+  checkpoint: string,
+  { name, sha256 }: Pick<PolicyContract, 'name' | 'sha256'>,
+): void {
+  const { policy } = readCheckpointState(checkpoint);
+  if (policy.sha256 === sha256['policy.pt']) return;
+  throw new CheckpointError(
+    'ERR_DSRL_CHECKPOINT_MISMATCH',
+    `the checkpoint ${checkpoint} was made with the policy ${policy.name}, whose ` +
+      `policy.pt has sha256 ${policy.sha256}; that of ${name} is ${sha256['policy.pt']}`,
+    { hint: 'type `actor.model.model_path=<folder of that policy>`, or begin a new run' },
+  );
 }
 
 function matches(key: string, free: string): boolean {

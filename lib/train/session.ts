@@ -32,6 +32,7 @@ import {
   type SamplingPolicy,
   trainingSchedule,
 } from './environments.js';
+import { refuseOtherPolicy } from './resume.js';
 import { versions } from './run-folder.js';
 import { learnerSettings, networkSizes } from './settings.js';
 
@@ -173,7 +174,7 @@ function startFrom({ config, learner }: Session): void {
 async function restore(session: Session, checkpoint: string, { signal }: Abortable): Promise<void> {
   const { learner, replay, envs, policy } = session;
   const state = readCheckpointState(checkpoint);
-  refuseOtherPolicy(checkpoint, state, policy);
+  refuseOtherPolicy(checkpoint, policy.metadata);
   const { started, slots } = state.environments;
   if (started && slots.length !== envs.numEnvs) {
     throw new CheckpointError(
@@ -251,22 +252,6 @@ export function steeringOf({ config, policy, learner }: Session): SteeringFile {
   };
 }
 
-/** An agent learns the noise of one policy: with another its figures would mean nothing. */
-function refuseOtherPolicy(
-  checkpoint: string,
-  state: CheckpointState,
-  policy: SamplingPolicy,
-): void {
-  const { name, sha256 } = policy.metadata;
-  if (state.policy.sha256 === sha256['policy.pt']) return;
-  throw new CheckpointError(
-    'ERR_DSRL_CHECKPOINT_MISMATCH',
-    `the checkpoint ${checkpoint} was made with the policy ${state.policy.name}, whose ` +
-      `policy.pt has sha256 ${state.policy.sha256}; that of ${name} is ${sha256['policy.pt']}`,
-    { hint: 'type `actor.model.model_path=<folder of that policy>`, or begin a new run' },
-  );
-}
-
 /**
  * An agent with a checkpoint's weights, for evaluation with `policy`; the caller's to dispose of.
  *
@@ -280,7 +265,7 @@ export function loadAgent(
 ): Agent {
   const folder = resolveCheckpoint(checkpoint);
   const state = readCheckpointState(folder);
-  refuseOtherPolicy(folder, state, policy);
+  refuseOtherPolicy(folder, policy.metadata);
   const agent = new Agent(runtime, networkSizes(config), BigInt(config.seed));
   try {
     agent.load(join(folder, 'agent.safetensors'), state.counters.updates);

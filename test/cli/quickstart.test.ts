@@ -44,6 +44,59 @@ it('goes on with the run when it is typed again, and remembers the base', () => 
   expect(other.stderr).toContain('evaluating 1000 episodes');
 });
 
+it('refuses another run before the base is evaluated for it, and says where to begin one', () => {
+  for (const check of [[], ['--check']]) {
+    const words = [program, 'quickstart', '--run-dir', 'run', 'algorithm.gamma=0.5', ...check];
+    const { status, stdout, stderr } = spawnSync(process.execPath, words, {
+      cwd: folder,
+      encoding: 'utf8',
+    });
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toContain('algorithm.gamma is 0.5');
+    expect(stderr).toContain('--run-dir DIR');
+    expect(stderr).not.toContain('frozen policy');
+  }
+});
+
+it('looks at the words alone where it is asked to', () => {
+  const check = (...words: string[]) => {
+    const command = [program, 'quickstart', '--check', ...words];
+    const { status, stdout } = spawnSync(process.execPath, command, {
+      cwd: folder,
+      encoding: 'utf8',
+    });
+    expect(stdout).toBe('');
+    return status;
+  };
+  const before = readdirSync(folder);
+  expect(check('--run-dir', 'new', '--video', 'first')).toBe(0);
+  expect(check('libero_spatial_small', '--video', 'first')).toBe(0);
+  expect(check('sed=3')).toBe(2);
+  expect(check('--video', 'some')).toBe(2);
+  expect(readdirSync(folder)).toEqual(before);
+});
+
+it('stopped, it says to type the same command again', async () => {
+  const words = ['quickstart', '--run-dir', 'stopped', 'env.eval.trials=[0,1]'];
+  const child = spawn(process.execPath, [program, ...words, 'env.train.total_num_envs=2'], {
+    cwd: folder,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  child.stderr.on('data', (bytes) => {
+    said += bytes;
+  });
+  const log = join(folder, 'stopped', 'metrics.jsonl');
+  while (!existsSync(log)) {
+    expect(child.exitCode).toBeNull();
+    await setTimeout(20);
+  }
+  child.kill('SIGINT');
+  const [code] = await once(child, 'close');
+  expect(code, said).toBe(130);
+  expect(said).toContain('to go on: type the same command again');
+});
+
 it('begins anew where the first try was killed before its first checkpoint', async () => {
   const words = ['quickstart', '--run-dir', 'killed', 'env.eval.trials=[0,1]'];
   const few = ['algorithm.update_epoch=2', 'env.train.total_num_envs=2'];

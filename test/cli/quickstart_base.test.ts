@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
-import { videosOf } from '../../lib/cli/eval-videos.js';
+import { firstEpisodes, videosOf } from '../../lib/cli/eval-videos.js';
 import { remembered } from '../../lib/cli/quickstart-base.js';
 import { composeConfig } from '../../lib/config/index.js';
 import type { EvaluationResult } from '../../lib/train/index.js';
@@ -23,6 +23,7 @@ const mine = join(folder, 'mine');
 cpSync(POLICY, mine, { recursive: true });
 
 const films = join(folder, 'run-base');
+let isFilming = true;
 let film = 'task0_trial00_success.mp4';
 
 /** How often the frozen policy is evaluated for the configuration. */
@@ -35,7 +36,7 @@ async function evaluations(...more: string[]): Promise<number> {
     count++;
     const videos = videosOf(request).folder;
     mkdirSync(videos, { recursive: true });
-    if (config.env.eval.video_cfg.save_video) writeFileSync(join(videos, film), '');
+    if (config.env.eval.video_cfg.save_video && isFilming) writeFileSync(join(videos, film), '');
     return { success: 0.5 } as EvaluationResult;
   });
   return count;
@@ -70,4 +71,21 @@ it('is evaluated again for videos that are not there, and leaves none of another
   expect(readdirSync(join(films, 'videos', 'iid'))).toEqual([film]);
   rmSync(films, { recursive: true });
   expect(await evaluations(...video, 'seed=1')).toBe(1);
+});
+
+it('counts where it was to be filmed and could not be', async () => {
+  const video = ['env.eval.video_cfg.save_video=True', "env.eval.video_cfg.episodes='failed'"];
+  rmSync(films, { recursive: true });
+  isFilming = false;
+  expect(await evaluations(...video, 'seed=2')).toBe(1);
+  expect(await evaluations(...video, 'seed=2')).toBe(0);
+});
+
+it('films the first trial of each task that is evaluated', () => {
+  const first = (recipe: string, ...overrides: string[]) =>
+    firstEpisodes(composeConfig({ recipe, overrides }).config);
+  expect(first('libero_spatial_small')).toBe('0:0,2:0,8:0');
+  expect(first('libero_spatial_small', 'env.eval.trials=[25,50]')).toBe('0:25,2:25,8:25');
+  expect(first('tabletop')).toBe('0:0,1:0,2:0,3:0');
+  expect(first('tabletop', 'env.eval.specific_reset_id=152')).toBe('3:2');
 });

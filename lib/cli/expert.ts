@@ -4,8 +4,9 @@ const HELP = `Usage: dsrl-native debug expert --env libero_spatial [--tasks K,K,
                                [--trials N] [--json] [--seed S] [--bundle DIR]
 
 Lets the scripted expert fetch a bowl from the suite's initial states, and counts how often it is
-done within 240 steps: the bowl it was told to fetch stands on the plate, whichever it is. It knows
-where everything is and draws no picture; what it does is what small policies are taught.
+done within 240 steps: with the target by the benchmark's own test, with the other bowl when it has
+let go of it within 5 cm of the plate's middle. It knows where everything is and draws no picture;
+what it does is what small policies are taught.
 
   --env NAME      libero_spatial
   --tasks K,...   tasks of the suite, from 0 on (all)

@@ -63,7 +63,15 @@ function evaluationEpisodes({ env }: Config, root: MapNode): string | undefined 
   const asked = env.eval.total_num_envs;
   const there = resetCount(env.eval);
   const written = lookup(root, ['env', 'eval', 'total_num_envs'])?.origin.packaged === false;
-  if (there === null || asked <= there || !written) return undefined;
+  if (there === null || asked === there) return undefined;
+  if (asked < there) {
+    if (written) return undefined;
+    return (
+      `of ${there} different (task, trial) an evaluation runs ${asked}, those of the first trials; ` +
+      `for all type env.eval.total_num_envs=${there}`
+    );
+  }
+  if (!written) return undefined;
   return (
     `env.eval.total_num_envs asks for ${asked} episodes; there are ${there} different ` +
     `(task, trial) and each runs once, so an evaluation has ${there}`

@@ -48,6 +48,19 @@ describe('the recipes of this package', () => {
     }
     expect(composeConfig({ recipe: 'tabletop' }).notices).toEqual([]);
     expect(composeConfig({ recipe: 'tabletop_rlinf' }).notices).toEqual([]);
+    expect(composeConfig({ recipe: 'libero_spatial_small' }).notices).toEqual([]);
+  });
+
+  it('say that an evaluation is cut short where other tasks are asked of one', () => {
+    const all = 'env.eval.task_id_filter=null';
+    const notices = (...overrides: string[]) =>
+      composeConfig({ recipe: 'libero_spatial_small', overrides }).notices;
+    const [cut, ...others] = notices(all);
+    expect(cut).toContain('of 500 different (task, trial) an evaluation runs 150');
+    expect(cut).toContain('env.eval.total_num_envs=500');
+    expect(others).toEqual([]);
+    expect(notices(all, 'env.eval.total_num_envs=500')).toEqual([]);
+    expect(notices(all, 'env.eval.total_num_envs=20')).toEqual([]);
   });
 
   it('tabletop is the setting that learns', () => {

@@ -8,6 +8,7 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { dsrlNative, main, root, SetupError } from './setup/steps.mjs';
+import { provideSystemPackages } from './setup/system.mjs';
 import { wordsAreGood } from './setup/words.mjs';
 import { compile, setup } from './setup.mjs';
 
@@ -31,6 +32,7 @@ await main(import.meta.url, async (args) => {
   const words = [RECIPE, '--run-dir', run, '--video', 'first', ...args];
   await compile();
   if (!wordsAreGood(words)) return;
+  await provideSystemPackages({}); // a Python among them
   await checkPython();
   await setup();
   process.exitCode = await dsrlNative(['libero', 'setup'], { results: false });

@@ -92,9 +92,11 @@ function nameAll(argv: string[]): string[] {
   });
 }
 
-export function videoOverrides(choice: string): string[] {
+/** @param others what else `command` takes for it */
+export function videoOverrides(choice: string, command = 'eval', others = ''): string[] {
   if (!VIDEO_CHOICE.test(choice)) {
-    throw usageError('eval', `--video ${choice}: all, failed or task:trial,task:trial,...`);
+    const choices = `${others}all, failed or task:trial,task:trial,...`;
+    throw usageError(command, `--video ${choice}: ${choices}`);
   }
   const keys = 'env.eval.video_cfg';
   return [`${keys}.save_video=True`, `${keys}.episodes='${choice}'`];

@@ -4,6 +4,7 @@ import { type Config, resolveModelPath } from '../config/index.js';
 import { CheckpointError } from '../errors.js';
 import { makeFolder } from '../folder.js';
 import { replaceFile } from '../log/files.js';
+import { findEncoder } from '../log/video-encoder.js';
 import { readContract } from '../policy/index.js';
 import {
   compareWithCheckpoint,
@@ -13,6 +14,13 @@ import {
 } from '../train/index.js';
 import type { EvalRequest } from './eval.js';
 import { videosOf } from './eval-videos.js';
+
+/** How a run's folder is typed: npm takes options for its own that do not stand behind `--`. */
+export function runDirWords(folder: string): string {
+  const { npm_lifecycle_event: script } = process.env;
+  const dashes = script === undefined || script === 'npx' ? '' : '-- ';
+  return `\`${dashes}--run-dir ${folder}\``;
+}
 
 const MISMATCH = 'ERR_DSRL_CHECKPOINT_MISMATCH';
 
@@ -28,7 +36,7 @@ export function refuseOtherRun(config: Config, resume: string): void {
     refuseOtherPolicy(checkpoint, readContract(resolveModelPath(config)));
   } catch (error) {
     if (!(error instanceof CheckpointError) || error.code !== MISMATCH) throw error;
-    const hint = 'for a new run name a folder for it: --run-dir DIR';
+    const hint = `${error.hint}: ${runDirWords('DIR')}`;
     throw new CheckpointError(MISMATCH, error.message, { hint });
   }
 }
@@ -36,23 +44,23 @@ export function refuseOtherRun(config: Config, resume: string): void {
 /**
  * The base's evaluation, which takes minutes where episodes are slow, once a run: it lies beside
  * the run's folder, which training has to find empty, and counts for the same policy, episodes and
- * seed. Videos that are asked for have to be its own, and there if it left any (without an encoder
- * it leaves none); else it is made again.
+ * seed. Videos that are asked for have to be its own, and there, unless none could be; else it is
+ * made again.
  */
 export async function remembered(
-  runDir: string | undefined,
+  run: string,
   request: EvalRequest,
   evaluate: () => Promise<EvaluationResult>,
 ): Promise<EvaluationResult> {
-  if (runDir === undefined) return evaluate();
-  const file = `${resolve(runDir)}-base.json`;
+  const file = `${resolve(run)}-base.json`;
   const asked = questionOf(request.config);
   const { video_cfg: filmed } = request.config.env.eval;
   const { folder } = videosOf(request);
+  const noneCanBe = async () => filmed.episodes === 'failed' || (await findEncoder()) === null;
   const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
   if (existsSync(file)) {
     const kept = JSON.parse(readFileSync(file, 'utf8'));
-    const isThere = kept.left_videos === false || holdsSomething(folder);
+    const isThere = holdsSomething(folder) || (kept.left_videos === false && (await noneCanBe()));
     const isSeen = !filmed.save_video || (same(kept.filmed, filmed) && isThere);
     if (same(kept.asked, asked) && isSeen) return kept.result;
   }

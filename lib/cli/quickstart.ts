@@ -35,13 +35,14 @@ export async function runQuickstart(argv: string[]): Promise<number> {
     return 0;
   }
   const { isOverride } = await import('./compose.js');
-  const { composeConfig, resetCount } = await import('../config/index.js');
+  const { composeConfig, resetCount, resolveModelPath } = await import('../config/index.js');
   const { isFolder } = await import('../folder.js');
+  const { readContract, refuseUnfit } = await import('../policy/index.js');
   const { chooseRunFolder, runOf } = await import('../train/index.js');
   const { goOnOrBegin, hasCheckpoint } = await import('../train/run-folder.js');
   const { evaluateAloud, videoOverrides } = await import('./eval.js');
   const { firstEpisodes, videosOf } = await import('./eval-videos.js');
-  const { refuseOtherRun, remembered } = await import('./quickstart-base.js');
+  const { refuseOtherRun, remembered, runDirWords } = await import('./quickstart-base.js');
   const { trainAloud } = await import('./train-aloud.js');
   const { planTraining } = await import('./train-plan.js');
   const overrides = positionals.filter(isOverride);
@@ -62,13 +63,14 @@ export async function runQuickstart(argv: string[]): Promise<number> {
     ...(runDir !== undefined && begin(runDir)),
   });
   const choice = values.video === 'first' ? firstEpisodes(plan.config) : values.video;
-  const filming = choice === undefined ? [] : videoOverrides(choice);
+  const filming = choice === undefined ? [] : videoOverrides(choice, 'quickstart', 'first, ');
   const filmed = { recipe, overrides: [...overrides, ...filming] };
   // Its notes have been told.
   const { config } = filming.length === 0 ? plan : composeConfig(filmed);
 
   const { resume } = plan;
   if (resume !== undefined) refuseOtherRun(config, resume); // or the base is evaluated for it first
+  refuseUnfit(readContract(resolveModelPath(config)), config);
   if (values.check) return 0;
   // Chosen here, so that the videos of the frozen policy lie beside it, apart from other runs'.
   const run = resume === undefined ? chooseRunFolder(config, runDir) : runOf(resume);
@@ -84,13 +86,13 @@ export async function runQuickstart(argv: string[]): Promise<number> {
     apart: `${run}-base`,
   };
   say('how good is the frozen policy alone, under noise from N(0, I)?');
-  const base = await remembered(runDir, frozen, () => evaluateAloud(frozen));
+  const base = await remembered(run, frozen, () => evaluateAloud(frozen));
   say(`the frozen policy succeeds in ${percent(base.success)} of ${base.episodes} episodes`);
 
   const { summary, stopped } = await trainAloud(
     resume === undefined ? { ...plan, runDir: run } : plan,
     'auto',
-    (folder) => `type the same command ${runDir ? 'again' : `with --run-dir ${folder}`}`,
+    (folder) => `type the same command ${runDir ? 'again' : `with ${runDirWords(folder)}`}`,
   );
   if (stopped !== null) throw stopped;
   const { checkpoint } = summary;
@@ -110,7 +112,10 @@ export async function runQuickstart(argv: string[]): Promise<number> {
     run,
     checkpoint,
     ...(filming.length > 0 && {
-      videos: [frozen, trained].map((it) => resolve(videosOf(it).folder)).filter(isFolder),
+      videos: [frozen, trained].map((it) => {
+        const folder = resolve(videosOf(it).folder);
+        return isFolder(folder) ? folder : null; // no encoder, or nothing failed
+      }),
     }),
   };
   process.stdout.write(`${JSON.stringify(line)}\n`);

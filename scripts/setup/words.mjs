@@ -10,9 +10,11 @@ import { root } from './steps.mjs';
  */
 export function wordsAreGood(words) {
   const program = join(root, 'bin', 'dsrl-native.js');
-  const command = [program, 'quickstart', ...words, '--check'];
+  // In front: behind a bare `--`, which some package managers pass on, it would be no option.
+  const command = [program, 'quickstart', '--check', ...words];
   const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: 'utf8' });
-  if (status === 0 && stdout === '') return true; // its notes are told by the run itself
+  const isTheEnd = stdout !== '' || words.includes('--check');
+  if (status === 0 && !isTheEnd) return true; // its notes are told by the run itself
   process.stdout.write(stdout);
   process.stderr.write(stderr);
   process.exitCode = status ?? 1;

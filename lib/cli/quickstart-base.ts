@@ -9,6 +9,7 @@ import { readContract } from '../policy/index.js';
 import {
   compareWithCheckpoint,
   type EvaluationResult,
+  readCheckpointState,
   refuseOtherPolicy,
   resolveCheckpoint,
 } from '../train/index.js';
@@ -33,7 +34,8 @@ export function refuseOtherRun(config: Config, resume: string): void {
   const checkpoint = resolveCheckpoint(resume);
   try {
     compareWithCheckpoint(config, checkpoint);
-    refuseOtherPolicy(checkpoint, readContract(resolveModelPath(config)));
+    const contract = readContract(resolveModelPath(config));
+    refuseOtherPolicy(checkpoint, readCheckpointState(checkpoint), contract);
   } catch (error) {
     if (!(error instanceof CheckpointError) || error.code !== MISMATCH) throw error;
     const hint = `${error.hint}: ${runDirWords('DIR')}`;

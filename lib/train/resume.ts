@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Config, composeConfig, type Difference, differences } from '../config/index.js';
 import { CheckpointError } from '../errors.js';
 import type { PolicyContract } from '../policy/index.js';
-import { readCheckpointState } from './checkpoint-state.js';
+import { type CheckpointState, readCheckpointState } from './checkpoint-state.js';
 
 /**
  * Keys that a resumed run may change: how long it goes on, what it writes and tells on the way,
@@ -73,9 +73,9 @@ export function compareWithCheckpoint(config: Config, checkpoint: string): strin
 /** An agent learns the noise of one policy: with another its figures would mean nothing. */
 export function refuseOtherPolicy(
   checkpoint: string,
+  { policy }: CheckpointState,
   { name, sha256 }: Pick<PolicyContract, 'name' | 'sha256'>,
 ): void {
-  const { policy } = readCheckpointState(checkpoint);
   if (policy.sha256 === sha256['policy.pt']) return;
   throw new CheckpointError(
     'ERR_DSRL_CHECKPOINT_MISMATCH',

@@ -174,7 +174,7 @@ function startFrom({ config, learner }: Session): void {
 async function restore(session: Session, checkpoint: string, { signal }: Abortable): Promise<void> {
   const { learner, replay, envs, policy } = session;
   const state = readCheckpointState(checkpoint);
-  refuseOtherPolicy(checkpoint, policy.metadata);
+  refuseOtherPolicy(checkpoint, state, policy.metadata);
   const { started, slots } = state.environments;
   if (started && slots.length !== envs.numEnvs) {
     throw new CheckpointError(
@@ -265,7 +265,7 @@ export function loadAgent(
 ): Agent {
   const folder = resolveCheckpoint(checkpoint);
   const state = readCheckpointState(folder);
-  refuseOtherPolicy(folder, policy.metadata);
+  refuseOtherPolicy(folder, state, policy.metadata);
   const agent = new Agent(runtime, networkSizes(config), BigInt(config.seed));
   try {
     agent.load(join(folder, 'agent.safetensors'), state.counters.updates);

@@ -59,7 +59,13 @@ export function failureTags(failures: { failed: number; lost: number }): Record<
   return tags;
 }
 
+/** Means over the episodes of an evaluation, and each task's success where there are several. */
 export function evaluationTags(result: EvaluationResult): Record<string, number> {
+  const { tasks } = result;
+  const byTask = tasks.map(({ task, successes, episodes }) => [
+    `eval/success_once/task_${task}`,
+    successes / episodes,
+  ]);
   return {
     'eval/success_once': result.success,
     'eval/success_at_end': result.success_at_end,
@@ -67,6 +73,7 @@ export function evaluationTags(result: EvaluationResult): Record<string, number>
     'eval/episode_len': result.episode_len,
     'eval/reward': result.reward,
     'eval/num_trajectories': result.episodes,
+    ...(tasks.length > 1 ? Object.fromEntries(byTask) : {}),
   };
 }
 

@@ -8,6 +8,7 @@
 
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { wilson } from '../dist/train/index.js';
 import { root } from '../scripts/setup/steps.mjs';
 import { rowsOf, runTraining } from '../scripts/test-learning/run-training.mjs';
 import { interval, training } from '../scripts/test-learning/training.mjs';
@@ -44,20 +45,21 @@ const { results, envSteps, updates, trainSeconds } = await runTraining(
 
 const rows = rowsOf(join(root, keep, 'run'));
 
-/** Of the episodes that ended in these global steps; a step in which none did has no success. */
+/** Of the episodes that ended in these global steps. */
 function success(part) {
   const of = (row) => row['env/num_trajectories'];
-  const ended = part.reduce((sum, row) => sum + of(row), 0);
+  const episodes = part.reduce((sum, row) => sum + of(row), 0);
+  if (episodes === 0) return '-';
+  // A row in which none ended has no success.
   const solved = part.reduce((sum, row) => sum + of(row) * (row['env/success_once'] ?? 0), 0);
-  return { ended, fraction: ended > 0 ? (solved / ended).toFixed(2) : '-' };
+  return interval({ success: solved / episodes, ...wilson(solved, episodes), episodes });
 }
 
 const size = Math.ceil(rows.length / PARTS);
 const curve = Array.from({ length: Math.ceil(rows.length / size) }, (_, i) => {
   const part = rows.slice(i * size, (i + 1) * size);
   const { env_steps: steps, seconds } = part.at(-1);
-  const { ended, fraction } = success(part);
-  return [`${(steps / 1000).toFixed(1)} k`, (seconds / 60).toFixed(1), ended, fraction];
+  return [`${(steps / 1000).toFixed(1)} k`, (seconds / 60).toFixed(1), success(part)];
 });
 
 const row = (name, result) => [
@@ -72,7 +74,7 @@ console.log(`${table(
   [row('frozen, N(0, I)', results.frozen), row(`seed ${values.seed}`, results.after)],
 )}
 
-${table(['environment steps', 'minutes', 'episodes', 'success while training'], curve)}
+${table(['environment steps', 'minutes', 'success while training'], curve)}
 
 ${envSteps} environment steps and ${updates} updates in ${(trainSeconds / 60).toFixed(1)} minutes of
 training on ${processors()}, Node ${process.versions.node}.`);

@@ -12,12 +12,14 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 /** The package as installed: two of a user's dependencies may each bring their own. */
 function installCopy(name: string): string {
-  const { packageRoot } = currentSurroundings();
+  const { packageRoot, env } = currentSurroundings();
   const cores = findCores(currentSurroundings()).map(({ minor, file }) => ({
     from: dirname(file),
     to: join('build', `torch${minor}`),
   }));
-  const paths = ['package.json', 'dist', 'configs', 'build/Release', 'build/torch.json'];
+  // node-gyp-build's switch: the copy, too, looks for what is published alone.
+  const native = env.PREBUILDS_ONLY ? 'prebuilds' : 'build/Release';
+  const paths = ['package.json', 'dist', 'configs', 'build/torch.json', native];
   const rest = paths.map((path) => ({ from: join(packageRoot, path), to: path }));
   for (const { from, to } of [...rest, ...cores]) {
     cpSync(from, join(folder, name, to), { recursive: true, dereference: true });
